@@ -1,0 +1,5 @@
+"""`python -m dnncli` is `dnncli`."""
+
+from dnncli.cli.app import main
+
+main()

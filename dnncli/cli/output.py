@@ -1,0 +1,112 @@
+"""What people and programs see: data on stdout, talk on stderr."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dnncli.results import Progress, no_progress, to_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_quiet = False
+
+
+def configure(*, quiet: bool) -> None:
+    """Set once per command: no progress and no hints if `quiet`."""
+    global _quiet
+    _quiet = quiet
+
+
+def printable(text: str) -> str:
+    """`text` with what a terminal cannot show (lone surrogates, control characters) escaped."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def error(message: str, *, label: str = "error") -> None:
+    """One message on stderr, shown even with `--quiet`."""
+    sys.stderr.write(printable(f"{label}: {message}") + "\n")
+
+
+def hint(message: str) -> None:
+    """A remark on stderr: what was assumed, what to do next."""
+    if not _quiet:
+        sys.stderr.write(printable(message) + "\n")
+
+
+def warn(message: str) -> None:
+    """Something that may make the result wrong; on stderr, even with `--quiet`."""
+    error(message, label="warning")
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """A rich console that honours NO_COLOR and non-terminals."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else 120  # piped tables are not squeezed into 80 columns
+    return Console(file=stream, width=width, highlight=False, markup=False)
+
+
+def show_json(value: Any) -> None:
+    """Exactly one strict JSON object on stdout."""
+    sys.stdout.write(to_json(value) + "\n")
+
+
+def number(value: float | int | None, *, digits: int = 4) -> str:
+    """`n/a` for an undefined number, thousands separated for integers, else `digits` decimals."""
+    if value is None or value != value:
+        return "n/a"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", left: int = 1
+) -> None:
+    """Print a table on stdout; the first `left` columns are text, the others numbers."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(title=title or None, title_justify="left", pad_edge=False)
+    for index, name in enumerate(columns):
+        grid.add_column(name, justify="left" if index < left else "right", overflow="fold")
+    for row in rows:
+        cells = [value if isinstance(value, str) else number(value) for value in row]
+        grid.add_row(*(Text(printable(cell)) for cell in cells))
+    console().print(grid)
+
+
+def lines(text: Iterable[str]) -> None:
+    """Plain lines on stdout."""
+    for line in text:
+        sys.stdout.write(printable(line) + "\n")
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A `Progress` drawn as one bar with an ETA on stderr; silent with `--quiet` or no terminal."""
+    if _quiet or not sys.stderr.isatty():
+        yield no_progress
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console(stderr=True),
+        transient=True,
+    )
+    tasks: dict[str, Any] = {}
+    with bars:
+
+        def update(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield update

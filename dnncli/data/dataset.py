@@ -1,0 +1,164 @@
+"""What a data set is: rows with ids, labels and splits, and where their pixels are (no pixels).
+
+Shapes: N rows, H height and W width in pixels, C channels.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPLITS = ("train", "val", "test")
+UNLABELLED = -1
+
+
+class Route(IntEnum):
+    """Which decoder an encoded picture goes through, decided once from its header."""
+
+    TENSORFLOW = 0  # the in-graph decoder gives exactly what Pillow would
+    PILLOW = 1  # EXIF rotation, CMYK, palette, 16-bit, alpha, TIFF, WebP, GIF ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileImages:
+    """Encoded pictures, one file each."""
+
+    paths: tuple[str, ...]  # (N,) absolute
+    routes: NDArray[np.uint8]  # (N,) values of Route
+    sizes: NDArray[np.int32]  # (N, 2) height, width in pixels, upright
+    grey: NDArray[np.bool_]  # (N,) the picture holds no colour
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordImages:
+    """Encoded pictures inside TFRecord files; each is `length` bytes at `offset` of its file."""
+
+    files: tuple[str, ...]  # absolute
+    file: NDArray[np.int32]  # (N,) index into files
+    offsets: NDArray[np.int64]  # (N,) bytes
+    lengths: NDArray[np.int64]  # (N,) bytes
+    routes: NDArray[np.uint8]  # as in FileImages
+    sizes: NDArray[np.int32]
+    grey: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayImages:
+    """Decoded pictures in NumPy arrays, perhaps memory-mapped. Every array has the same H, W, C."""
+
+    arrays: tuple[NDArray, ...]  # each (n, H, W) or (n, H, W, C); all of one dtype
+    array: NDArray[np.int32]  # (N,) index into arrays
+    rows: NDArray[np.int64]  # (N,) row of that array
+
+    @property
+    def height_width(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.arrays[0].shape[1:3]
+
+    @property
+    def channels(self) -> int:
+        """1 for (n, H, W) arrays, else C."""
+        return self.arrays[0].shape[3] if self.arrays[0].ndim == 4 else 1
+
+
+Images = FileImages | RecordImages | ArrayImages
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something about the data that the user should know.
+
+    `skipped` rows are not in the data set; `ignored` things never belonged to it (a stray file);
+    `noted` rows are used all the same.
+    """
+
+    path: str
+    what: str
+    remedy: str = ""
+    action: Literal["skipped", "ignored", "noted"] = "skipped"
+
+    def __str__(self) -> str:
+        remedy = f" {self.remedy}" if self.remedy else ""
+        return f"{self.path}: {self.what}{remedy}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Rows of one data set, in a fixed order that every run sees alike."""
+
+    kind: Literal["folder", "numpy", "tfrecord", "table"]
+    root: Path
+    ids: tuple[str, ...]  # (N,) unique: relative path, row, or record key
+    labels: NDArray[np.int32]  # (N,) index into class_names, or UNLABELLED
+    class_names: tuple[str, ...]
+    splits: NDArray[np.str_]  # (N,) "train", "val", "test", or "" where none is declared
+    images: Images
+    groups: tuple[str, ...] | None = None  # (N,) rows of one group stay on one side of a split
+    weights: NDArray[np.float32] | None = None  # (N,) sample weights
+    digests: tuple[bytes, ...] | None = None  # (N,) equal where the content is equal
+    problems: tuple[Problem, ...] = field(default=())
+    task: Literal["classify"] = "classify"
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def declared_splits(self) -> tuple[str, ...]:
+        """The splits that rows are declared for, in the order train, val, test."""
+        return tuple(split for split in SPLITS if (self.splits == split).any())
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of ids, labels and content: changes when the data changes, not its path."""
+        digest = hashlib.sha256("\0".join(self.class_names).encode())
+        contents = self.digests or (b"",) * len(self)
+        for name, label, content in zip(self.ids, self.labels.tolist(), contents, strict=True):
+            digest.update(f"{name}\0{label}\0".encode("utf-8", "surrogateescape") + content)
+        return digest.hexdigest()
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Indices of the rows of one split, in order."""
+        return np.flatnonzero(self.splits == split)
+
+    def take(self, rows: Sequence[int] | NDArray[np.integer]) -> "Dataset":
+        """The same data set with only `rows`, in the given order; problems are kept."""
+        rows = np.asarray(rows, dtype=np.int64)
+
+        def pick(values: tuple | None) -> tuple | None:
+            return None if values is None else tuple(values[row] for row in rows)
+
+        match self.images:
+            case FileImages() as images:
+                taken: Images = FileImages(
+                    paths=tuple(images.paths[row] for row in rows),
+                    routes=images.routes[rows],
+                    sizes=images.sizes[rows],
+                    grey=images.grey[rows],
+                )
+            case RecordImages() as images:
+                taken = replace(
+                    images,
+                    file=images.file[rows],
+                    offsets=images.offsets[rows],
+                    lengths=images.lengths[rows],
+                    routes=images.routes[rows],
+                    sizes=images.sizes[rows],
+                    grey=images.grey[rows],
+                )
+            case ArrayImages() as images:
+                taken = replace(images, array=images.array[rows], rows=images.rows[rows])
+        return replace(
+            self,
+            ids=tuple(self.ids[row] for row in rows),
+            labels=self.labels[rows],
+            splits=self.splits[rows],
+            images=taken,
+            groups=pick(self.groups),
+            weights=None if self.weights is None else self.weights[rows],
+            digests=pick(self.digests),
+        )

@@ -1,0 +1,131 @@
+"""Names one can type, and where the code behind each name lives.
+
+One table per kind: name -> "module:object". Nothing is imported until a part is asked for, so a
+typo is answered in milliseconds. A user's own part is an import string, `my_lab.losses:boundary`.
+"""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from dnncli.errors import ConfigError
+
+# The default comes first.
+CLASSIFIERS = {
+    "cnn": "dnncli.models.classifiers:cnn",
+    "mlp": "dnncli.models.classifiers:mlp",
+    "resnet20": "dnncli.models.classifiers:resnet20",
+    "resnet32": "dnncli.models.classifiers:resnet32",
+    "resnet56": "dnncli.models.classifiers:resnet56",
+}
+
+# Every network of keras.applications in Keras 3.15, by its own name in lower case.
+APPLICATIONS = {
+    name.lower(): f"keras.applications:{name}"
+    for name in (
+        *("ConvNeXtTiny", "ConvNeXtSmall", "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge"),
+        *("DenseNet121", "DenseNet169", "DenseNet201"),
+        *(f"EfficientNetB{size}" for size in range(8)),
+        *(f"EfficientNetV2B{size}" for size in range(4)),
+        *("EfficientNetV2S", "EfficientNetV2M", "EfficientNetV2L"),
+        *("InceptionResNetV2", "InceptionV3"),
+        *("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large"),
+        *("NASNetLarge", "NASNetMobile"),
+        *("ResNet50", "ResNet101", "ResNet152", "ResNet50V2", "ResNet101V2", "ResNet152V2"),
+        *("VGG16", "VGG19", "Xception"),
+    )
+}
+
+MODELS = CLASSIFIERS | APPLICATIONS
+
+LOSSES = {
+    "cross-entropy": "dnncli.losses:cross_entropy",
+    "binary-cross-entropy": "dnncli.losses:binary_cross_entropy",
+    "focal": "dnncli.losses:focal",
+    "binary-focal": "dnncli.losses:binary_focal",
+}
+
+OPTIMIZERS = {
+    name.lower(): f"keras.optimizers:{name}"
+    for name in (
+        *("Adam", "SGD", "RMSprop", "Adagrad", "Adadelta", "Ftrl"),
+        *("AdamW", "Adamax", "Nadam", "Lamb", "Lion", "LossScaleOptimizer", "Adafactor", "Muon"),
+    )
+    if name != "LossScaleOptimizer"  # wraps another optimizer; mixed precision sets it up
+}
+
+SCHEDULES = {
+    "constant": "dnncli.optimizers:constant",
+    "cosine": "dnncli.optimizers:cosine",
+    "triangular": "dnncli.optimizers:triangular",
+    "exponential": "dnncli.optimizers:exponential",
+    "step": "dnncli.optimizers:step",
+    "polynomial": "dnncli.optimizers:polynomial",
+    "plateau": "dnncli.optimizers:plateau",
+}
+
+POLICIES = {
+    name: f"dnncli.augment.policies:{name.upper()}" for name in ("none", "light", "standard", "strong")
+}
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`" Did you mean 'x'?"` for the nearest known name, or an empty string."""
+    known = list(known)
+    folded = {entry.lower(): entry for entry in known}
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    return f" Did you mean '{folded[near[0]]}'?" if near else ""
+
+
+def unknown(name: str, known: Iterable[str], *, kind: str) -> str:
+    """One line for an unknown name: what was found, the nearest name, what is allowed."""
+    known = list(known)
+    return f"Unknown {kind} '{name}'.{suggest(name, known)} Known: {', '.join(known)}."
+
+
+def check(table: Mapping[str, str], name: str, *, kind: str) -> str:
+    """Return `name` as the table spells it; imports nothing.
+
+    Raises:
+        ConfigError: if it is neither in `table` (case does not matter) nor an import string.
+    """
+    if name.lower() in table:
+        return name.lower()
+    module, _, attribute = name.partition(":")
+    if attribute.isidentifier() and all(part.isidentifier() for part in module.split(".")):
+        return name
+    raise ConfigError(f"{unknown(name, table, kind=kind)[:-1]}; or 'package.module:name'.")
+
+
+def find(table: Mapping[str, str], name: str, *, kind: str) -> Any:
+    """Import and return the object behind `name`.
+
+    Raises:
+        ConfigError: if the name is unknown, or its module or attribute does not exist.
+    """
+    name = check(table, name, kind=kind)
+    module, _, attribute = table.get(name, name).partition(":")
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{kind} '{name}': no module named '{error.name}'.") from error
+    try:
+        return getattr(loaded, attribute)
+    except AttributeError as error:
+        hint = suggest(attribute, dir(loaded))
+        raise ConfigError(f"{kind} '{name}': '{module}' has no '{attribute}'.{hint}") from error
+
+
+def check_options(function: Callable, options: Mapping[str, Any], *, where: str) -> None:
+    """Raise ConfigError naming every option that `function` does not take by keyword."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    allowed = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    wrong = [name for name in options if name not in allowed]
+    if wrong:
+        known = f" Known: {', '.join(allowed) or 'none'}."
+        lines = [f"no such option '{name}'.{suggest(name, allowed)}{known}" for name in wrong]
+        raise ConfigError(f"{where}:", lines)

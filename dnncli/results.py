@@ -1,0 +1,73 @@
+"""Turning results into plain data, and plain data into files that are whole or absent."""
+
+import dataclasses
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+Progress = Callable[[str, int, int], None]  # what is done, how many are done, of how many
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """A `Progress` that shows nothing."""
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON types: dataclasses become dicts, arrays lists, non-finite numbers None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(entry) for entry in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):  # NumPy arrays and scalars
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def to_json(value: Any, *, indent: int | None = 2) -> str:
+    """Strict JSON text: undefined numbers are null, text stays readable."""
+    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A neighbour of `path` to write to; it replaces `path` when the block ends without an error.
+
+    A killed process leaves the old file or the new one, never half. Missing parent folders are
+    made. If the block raises, the neighbour is removed and `path` is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    neighbour = Path(name)
+    try:
+        yield neighbour
+        umask = os.umask(0)
+        os.umask(umask)
+        neighbour.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
+        with neighbour.open("rb") as file:
+            os.fsync(file.fileno())
+        neighbour.replace(path)
+    finally:
+        neighbour.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with written(path) as neighbour:
+        neighbour.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write strict JSON atomically."""
+    write_text(path, to_json(value) + "\n")
