@@ -53,7 +53,7 @@ class ModelConfig(Config):
     name: str = "auto"  # auto: cnn
     weights: str = "none"  # none, imagenet, or a file
     unfreeze: Annotated[int, Field(ge=0)] = 0  # epochs with a frozen backbone come first, then these
-    kernel_initializer: str = ""  # empty: the network's own (he_normal for ReLU networks)
+    kernel_initializer: str = ""  # a Keras name; empty: he_normal
     padding: Literal["same", "valid"] = "same"
     batch_norm: bool = True
     dropout: Fraction | None = None  # None: the network's own
@@ -87,6 +87,7 @@ class OptimizerConfig(Config):
     momentum: Fraction | None = None  # sgd: 0.9 unless given
     schedule: str = "cosine"
     warmup: NonNegative = 0.0  # epochs over which the rate rises from 0
+    schedule_options: dict[str, Any] = field(default_factory=dict)  # the schedule's own, by keyword
     options: dict[str, Any] = field(default_factory=dict)  # Keras' own, by their own names
 
 
@@ -100,7 +101,7 @@ class FitConfig(Config):
     callbacks: tuple[str, ...] = ()  # import strings, "package.module:Class"
     validation_split: Fraction | None = None  # another name for data.val
     shuffle: bool = True
-    class_weight: Literal["none", "balanced"] | dict[str, NonNegative] = "none"
+    class_weight: str | dict[str, NonNegative] = "none"  # none, balanced, a file, or by class name
     sample_weight: bool = True  # use the data set's weight column, if it has one
     initial_epoch: Annotated[int, Field(ge=0)] = 0
     steps_per_epoch: Count | None = None
@@ -113,8 +114,8 @@ class FitConfig(Config):
 class RegimeConfig(Config):
     """What counts as good: which score picks the best epoch, and when to stop."""
 
-    beta: Positive = 1.0  # the F score's beta
-    monitor: Literal["auto", "loss", "accuracy", "f"] = "auto"  # auto: f if beta was given, else loss
+    beta: Positive | None = None  # the F score's beta; None: 1
+    monitor: Literal["auto", "loss", "accuracy", "f"] = "auto"  # auto: f if beta is set, else loss
     early_stop: Annotated[int, Field(ge=0)] = 20  # epochs without improvement; 0: never
     saturation: Fraction = 0.0  # stop once training accuracy stays above this; 0: off
     saturation_patience: Count = 3
@@ -143,3 +144,182 @@ class TrainConfig(Config):
     fit: FitConfig = FitConfig()
     regime: RegimeConfig = RegimeConfig()
     run: RunConfig = RunConfig()
+
+
+# Words of the command line and of `dnncli.train(...)` -> the setting each one stands for.
+FLAGS = {
+    "model": "model.name",
+    "weights": "model.weights",
+    "unfreeze": "model.unfreeze",
+    "dropout": "model.dropout",
+    "l1": "model.l1",
+    "l2": "model.l2",
+    "image_size": "data.image_size",
+    "color": "data.color",
+    "normalize": "data.normalize",
+    "split": "data.split",
+    "classes": "data.classes",
+    "group_by": "data.group_by",
+    "on_bad": "data.on_bad",
+    "augment": "augment.policy",
+    "optimizer": "optimizer.name",
+    "lr": "optimizer.learning_rate",
+    "momentum": "optimizer.momentum",
+    "schedule": "optimizer.schedule",
+    "loss": "loss.name",
+    "batch_size": "fit.batch_size",
+    "epochs": "fit.epochs",
+    "class_weight": "fit.class_weight",
+    "early_stop": "regime.early_stop",
+    "beta": "regime.beta",
+    "seed": "run.seed",
+    "precision": "run.precision",
+    "deterministic": "run.deterministic",
+    "out": "run.out",
+}
+
+_ADAPTER = TypeAdapter(TrainConfig)
+_SECTIONS = {entry.name: entry.type for entry in dataclasses.fields(TrainConfig)}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file of settings.
+
+    Raises:
+        ConfigError: if the file cannot be read or is no TOML; the line is named.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text. Give a TOML file.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}.") from error
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Split `section.key=value`; the value is read as TOML, and as text where that fails."""
+    key, equals, value = text.partition("=")
+    if not equals or "." not in key:
+        raise ConfigError(f"--set {text}: is not 'section.key=value', as in fit.epochs=20.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def merge(
+    file: Mapping[str, Any], settings: Mapping[str, Any], *, source: str = "settings"
+) -> TrainConfig:
+    """Lay `settings` ("section.key" -> value) over the sections of `file`, and check everything.
+
+    Raises:
+        ConfigError: names every wrong section, key, value and part name at once.
+    """
+    data: dict[str, Any] = {}
+    for section, values in file.items():
+        data[section] = dict(values) if isinstance(values, Mapping) else values
+    for key, value in settings.items():
+        *parents, name = key.split(".")
+        place = data
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"{key}: '{parent}' is a setting, not a section.")
+        place[name] = value
+    try:
+        config = _ADAPTER.validate_python(data)
+    except ValidationError as error:
+        raise ConfigError(f"{source}:", [_problem(entry) for entry in error.errors()]) from error
+    return _check_parts(config)
+
+
+def _problem(entry: Mapping[str, Any]) -> str:
+    """One line for one of pydantic's errors: where, what was found, what is allowed."""
+    # Alternatives of a union add their own names to the path; only settings are of interest.
+    place = [str(part) for part in entry["loc"]][:2]
+    where = ".".join(place)
+    if entry["type"] == "unexpected_keyword_argument":
+        known = known_settings(place[0]) if len(place) > 1 else list(_SECTIONS)
+        hint = registry.suggest(place[-1], known) or _elsewhere(place[-1])
+        kind = "setting" if len(place) > 1 else "section"
+        return f"{where}: no such {kind}.{hint} Known: {', '.join(known)}."
+    return f"{where}: {entry['msg']}. Got {entry['input']!r}."
+
+
+def _elsewhere(name: str) -> str:
+    homes = [section for section in _SECTIONS if name in known_settings(section)]
+    return f" Did you mean '{homes[0]}.{name}'?" if homes else ""
+
+
+def known_settings(section: str) -> list[str]:
+    """The names of the settings of one section; empty if there is no such section."""
+    kind = _SECTIONS.get(section)
+    return [entry.name for entry in dataclasses.fields(kind)] if kind else []  # type: ignore[arg-type]
+
+
+def _check_parts(config: TrainConfig) -> TrainConfig:
+    """Check every name of a part, so that a typo never costs a slow import."""
+    checks = (
+        (registry.MODELS, config.model.name, "model", "auto"),
+        (registry.LOSSES, config.loss.name, "loss", "auto"),
+        (registry.OPTIMIZERS, config.optimizer.name, "optimizer", ""),
+        (registry.SCHEDULES, config.optimizer.schedule, "schedule", ""),
+    )
+    problems = []
+    for table, name, kind, free in checks:
+        if name == free:
+            continue
+        try:
+            registry.check(table, name, kind=kind)
+        except ConfigError as error:
+            problems.append(str(error))
+    policy = config.augment.policy
+    if not policy.endswith(".toml"):
+        try:
+            registry.check(registry.POLICIES, policy, kind="augmentation policy")
+        except ConfigError as error:
+            problems.append(f"{error} A file's name ends in .toml.")
+    if len(problems) == 1:
+        raise ConfigError(problems[0])
+    if problems:
+        raise ConfigError("Names that are not known:", problems)
+    return config
+
+
+def as_toml(config: TrainConfig) -> str:
+    """The whole configuration as TOML; settings that are unset (None) are left out."""
+    import tomli_w
+
+    return tomli_w.dumps(_without_none(dataclasses.asdict(config)))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(entry) for key, entry in value.items() if entry is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(entry) for entry in value]
+    return value
+
+
+def differences(old: TrainConfig, new: TrainConfig) -> dict[str, tuple[Any, Any]]:
+    """Settings ("section.key") in which two configurations differ, with both values."""
+    return {
+        f"{section}.{key}": (before, getattr(getattr(new, section), key))
+        for section in _SECTIONS
+        for key, before in vars(getattr(old, section)).items()
+        if before != getattr(getattr(new, section), key)
+    }
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`"96x128"` -> (96, 128) height, width in pixels; `"96"` -> (96, 96).
+
+    Raises:
+        ConfigError: if the text is not a size of at least 1x1 pixels.
+    """
+    parts: Sequence[str] = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isascii() and part.isdigit() and int(part) for part in parts):
+        raise ConfigError(f"image size '{text}': write HEIGHTxWIDTH in pixels, as in 96x128, or 96.")
+    return int(parts[0]), int(parts[-1])

@@ -40,6 +40,15 @@ APPLICATIONS = {
 
 MODELS = CLASSIFIERS | APPLICATIONS
 
+INITIALIZERS = {
+    name: f"keras.initializers:{name.title().replace('_', '')}"
+    for name in (
+        *("he_normal", "he_uniform", "glorot_normal", "glorot_uniform"),
+        *("lecun_normal", "lecun_uniform", "orthogonal", "variance_scaling"),
+        *("random_normal", "random_uniform", "truncated_normal"),
+    )
+}
+
 LOSSES = {
     "cross-entropy": "dnncli.losses:cross_entropy",
     "binary-cross-entropy": "dnncli.losses:binary_cross_entropy",

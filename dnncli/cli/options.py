@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dnncli.errors import DnncliError, Interrupted
+from dnncli.errors import ConfigError, DnncliError, Interrupted
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Seed = Annotated[int, typer.Option(help="Every random choice follows from it.", min=0)]
@@ -70,3 +70,21 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *extra])
     guarded.__annotations__ = {**function.__annotations__, **_ALWAYS}
     return guarded
+
+
+def parse_classes(text: str | None) -> tuple[str, ...]:
+    """A comma list of class names, or the lines of a file; nothing for None.
+
+    Raises:
+        ConfigError: if a name is empty or stands twice.
+    """
+    if text is None:
+        return ()
+    path = Path(text)
+    is_file = path.is_file()
+    names = path.read_text(encoding="utf-8-sig").splitlines() if is_file else text.split(",")
+    names = [name.strip() for name in names if name.strip() or not is_file]
+    wrong = sorted({name for name in names if not name or names.count(name) > 1})
+    if wrong:
+        raise ConfigError(f"--classes {text}: empty or twice: {', '.join(map(repr, wrong))}.")
+    return tuple(names)

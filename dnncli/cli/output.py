@@ -9,6 +9,7 @@ from dnncli.results import Progress, no_progress, to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bars
 
 _quiet = False
 
@@ -84,29 +85,51 @@ def lines(text: Iterable[str]) -> None:
         sys.stdout.write(printable(line) + "\n")
 
 
-@contextmanager
-def progress() -> Iterator[Progress]:
-    """A `Progress` drawn as one bar with an ETA on stderr; silent with `--quiet` or no terminal."""
-    if _quiet or not sys.stderr.isatty():
-        yield no_progress
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+def is_quiet() -> bool:
+    """Whether the user asked for silence."""
+    return _quiet
+
+
+def bars() -> "Bars":
+    """Progress bars with an ETA on stderr, gone when their block ends."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bars
 
-    bars = Bars(
+    return Bars(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
         TimeRemainingColumn(),
         console=console(stderr=True),
         transient=True,
     )
+
+
+def bar_progress(shown: "Bars") -> Progress:
+    """A `Progress` that draws one bar for each thing that is done."""
     tasks: dict[str, Any] = {}
-    with bars:
 
-        def update(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
+    def update(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = shown.add_task(what, total=total)
+        shown.update(tasks[what], completed=done, total=total, visible=done < total)
 
-        yield update
+    return update
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A `Progress` drawn on stderr; silent with `--quiet` or without a terminal."""
+    if _quiet or not sys.stderr.isatty():
+        yield no_progress
+        return
+    with bars() as shown:
+        yield bar_progress(shown)

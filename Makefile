@@ -1,0 +1,44 @@
+# `make demo` and `make test` set up everything they need in .venv, from nothing but
+# python3 (3.11 or newer) with its venv module.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: demo test lint types fast docs clean
+
+demo: .venv/user
+	rm -rf runs/demo runs/demo.csv
+	$(BIN)/dnncli train sample_data/fashion_mini --out runs/demo
+	$(BIN)/dnncli eval runs/demo sample_data/fashion_mini --beta 1 --beta 2
+	$(BIN)/dnncli predict runs/demo sample_data/fashion_mini --out runs/demo.csv
+
+test: lint types
+	$(BIN)/python -m pytest
+
+# The tests that need no TensorFlow: seconds instead of minutes.
+fast: .venv/dev
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: .venv/dev
+	$(BIN)/mypy
+
+# Rewrites docs/cli.md from the commands' own help.
+docs: .venv/dev
+	$(BIN)/python docs/make_cli.py
+
+.venv/user: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@ .venv/user
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,123 @@
+"""A policy as one function of a training batch and a seed, to be called inside `tf.data`.
+
+Shapes: B pictures of height H, width W and C channels, K classes.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import tensorflow as tf  # noqa: TID253
+
+from dnncli.augment.parts import Part, check_fill, named, part_of
+from dnncli.augment.policies import Policy
+from dnncli.augment.seeds import Draws, Record
+from dnncli.augment.steps import Step
+from dnncli.augment.warp import draw_of, fill_of, is_geometric, warp
+
+Batch = tuple[tf.Tensor, tf.Tensor]
+Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Batch]
+Recorded = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, Record]]
+
+
+def build(
+    policy: Policy,
+    *,
+    height_width: tuple[int, int] | None,
+    channels: int,
+    value_range: tuple[float, float],
+) -> Augment:
+    """The function (images, labels, seed) -> (images, labels) that applies a policy.
+
+    It is a pure function of its arguments: the same seed gives the same pictures whichever thread
+    of a parallel `map` calls it, and after a restart.
+
+    Args:
+        policy: from `load_policy`.
+        height_width: size of the pictures in pixels; None if it differs from call to call.
+        channels: C of the pictures.
+        value_range: smallest and largest possible pixel value, (0, 255) for 8-bit pictures; no
+            pixel leaves it.
+
+    Returns:
+        A function of images (B, H, W, C) float32, one-hot labels (B, K) float32 and a seed, (2,)
+        int32 or int64, that returns images and labels of the same shape and type.
+
+    Raises:
+        ConfigError: if a step does not fit the pictures or Keras refuses an option's value.
+    """
+    run = recorded(policy, height_width=height_width, channels=channels, value_range=value_range)
+
+    def augment(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> Batch:
+        return run(images, labels, seed)[:2]
+
+    return tf.autograph.experimental.do_not_convert(augment)
+
+
+def recorded(
+    policy: Policy,
+    *,
+    height_width: tuple[int, int] | None,
+    channels: int,
+    value_range: tuple[float, float],
+) -> Recorded:
+    """As `build`, but the function also returns what was drawn: `"step.parameter"` -> (B,)."""
+    parts = list(_parts(policy, channels=channels, value_range=value_range))
+    shape = (None, *(height_width or (None, None)), channels)
+
+    def run(
+        images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, Record]:
+        images = tf.ensure_shape(tf.cast(images, tf.float32), shape)
+        labels = tf.cast(labels, tf.float32)
+        if policy.mixing and (labels.shape.rank != 2 or labels.shape[1] == 1):
+            raise ValueError(
+                f"{' and '.join(policy.mixing)} mix one-hot labels (B, K) with K >= 2. "
+                f"Got labels of shape {labels.shape}."
+            )
+        draws, record = Draws(seed), Record()
+        for part in parts:
+            images, labels, drawn = part(images, labels, draws)
+            record |= drawn
+        return images, labels, record
+
+    return tf.autograph.experimental.do_not_convert(run)
+
+
+def _parts(policy: Policy, *, channels: int, value_range: tuple[float, float]) -> Iterable[Part]:
+    """One function per step; neighbouring geometric steps that fill alike share one."""
+    names = _unique(step.name for step in policy.steps)
+    named = list(zip(names, policy.steps, strict=True))
+    for fill, group in itertools.groupby(named, lambda entry: _group(entry[1])):
+        if fill is not None:
+            check_fill(policy, fill[1], value_range)
+            yield _geometric([(name, draw_of(step)) for name, step in group], fill)
+            continue
+        for name, step in group:
+            yield part_of(name, step, policy=policy, channels=channels, value_range=value_range)
+
+
+def _group(step: Step) -> tuple[str, float, str] | None:
+    return fill_of(step) if is_geometric(step) else None
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    """Names with repeated ones counted: flip, flip2."""
+    seen: dict[str, int] = {}
+    out = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        out.append(name if seen[name] == 1 else f"{name}{seen[name]}")
+    return out
+
+
+def _geometric(members: list[tuple[str, Any]], fill: tuple[str, float, str]) -> Part:
+    def part(images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tuple:
+        record, matrices = Record(), []
+        for name, draw in members:
+            found, drawn = draw(images, draws)
+            matrices.append(found)
+            record |= named(name, drawn)
+        return warp(images, matrices, fill), labels, record
+
+    return part

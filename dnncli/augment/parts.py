@@ -1,0 +1,161 @@
+"""The random changes of pixel values and of labels, each a function of one batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras  # noqa: TID253
+import tensorflow as tf  # noqa: TID253
+
+from dnncli.augment.policies import Policy
+from dnncli.augment.seeds import Draws, Record, graph_layer
+from dnncli.augment.steps import COLOUR, Step
+from dnncli.errors import ConfigError
+
+Part = Callable[[tf.Tensor, tf.Tensor, Draws], tuple[tf.Tensor, tf.Tensor, Record]]
+
+
+def check_fill(policy: Policy, value: float, value_range: tuple[float, float]) -> None:
+    """Refuse to fill with what is no pixel value of the data."""
+    if not value_range[0] <= value <= value_range[1]:
+        raise ConfigError(
+            f"policy '{policy.name}': fill_value {value:g} is not a pixel value of this data, "
+            f"which lie from {value_range[0]:g} to {value_range[1]:g}. Choose one of these."
+        )
+
+
+def named(name: str, drawn: Record) -> Record:
+    return {f"{name}.{key}": tf.reshape(value, (-1,)) for key, value in drawn.items()}
+
+
+def part_of(
+    name: str, step: Step, *, policy: Policy, channels: int, value_range: tuple[float, float]
+) -> Part:
+    options = dict(step.options)
+    match step.name:
+        case "flip":
+            return _flip(name, options.get("mode", "horizontal"))
+        case "brightness":
+            layer = graph_layer(keras.layers.RandomBrightness, **options, value_range=value_range)
+            return _pixelwise(name, layer, {"added": "rgb_delta"})
+        case "contrast":
+            # A single number f means [0, f] to Keras: contrast would only ever be raised.
+            options["factor"] = _both(options["factor"])
+            layer = graph_layer(keras.layers.RandomContrast, **options, value_range=value_range)
+            return _pixelwise(name, layer, {"factor": "contrast_factor"})
+        case "gain":
+            return _gain(name, _both(options["factor"]), value_range)
+        case "erasing":
+            check_fill(policy, options.get("fill_value", value_range[0]), value_range)
+            # A single chance p means "a chance drawn from [0, p]" to Keras.
+            options["factor"] = _both(options.get("factor", 1.0))
+            layer = graph_layer(keras.layers.RandomErasing, **options, value_range=value_range)
+            return _pixelwise(name, layer, {"applied": "apply_erasing"})
+        case "mixup":
+            return _mixup(name, options.get("alpha", 0.2), options.get("rate", 1.0))
+        case "cutmix":
+            return _cutmix(name, options.get("factor", 1.0), options.get("rate", 1.0))
+    if channels != 3 and step.name in COLOUR:
+        raise ConfigError(
+            f"policy '{policy.name}': {step.name} needs colour pictures (3 channels); these have "
+            f"{channels}. Use '--color rgb' or leave the step out."
+        )
+    return _keras(step.name, name, options, value_range)
+
+
+def _both(factor: Any) -> tuple[float, float]:
+    return tuple(factor) if isinstance(factor, list | tuple) else (factor, factor)
+
+
+def _pixelwise(name: str, layer: Any, kept: dict[str, str]) -> Part:
+    def part(images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tuple:
+        drawn = layer.get_random_transformation(images, training=True, seed=draws)
+        record = {key: drawn[source] for key, source in kept.items()}
+        return layer.transform_images(images, drawn), labels, named(name, record)
+
+    return part
+
+
+def _flip(name: str, mode: str) -> Part:
+    # Keras' "horizontal_and_vertical" throws one coin for both: it knows the half turn only.
+    modes = ("horizontal", "vertical") if mode == "both" else (mode,)
+    layers = {each: graph_layer(keras.layers.RandomFlip, mode=each) for each in modes}
+
+    def part(images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tuple:
+        record = Record()
+        for each, layer in layers.items():
+            drawn = layer.get_random_transformation(images, training=True, seed=draws)
+            images = layer.transform_images(images, drawn)
+            record[each] = drawn["flips"]
+        return images, labels, named(name, record)
+
+    return part
+
+
+def _gain(name: str, factor: tuple[float, float], value_range: tuple[float, float]) -> Part:
+    """Multiplies what lies above black; Keras' RandomBrightness adds instead."""
+    black, white = value_range
+
+    def part(images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tuple:
+        drawn = draws.uniform((tf.shape(images)[0], 1, 1, 1), *factor)
+        scaled = tf.clip_by_value(black + (images - black) * drawn, black, white)
+        return scaled, labels, named(name, {"factor": drawn})
+
+    return part
+
+
+def _mixup(name: str, alpha: float, rate: float) -> Part:
+    layer = graph_layer(keras.layers.MixUp, alpha=alpha)
+
+    def part(images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tuple:
+        drawn = layer.get_random_transformation(images, training=True, seed=draws)
+        mixed = draws.uniform((tf.shape(images)[0],)) < rate
+        weight = tf.where(mixed, drawn["mix_weight"], 1.0)
+        drawn = {**drawn, "mix_weight": weight}
+        images = layer.transform_images(images, drawn)
+        return images, layer.transform_labels(labels, drawn), named(name, {"weight": weight})
+
+    return part if alpha > 0 and rate > 0 else _nothing
+
+
+def _cutmix(name: str, factor: float, rate: float) -> Part:
+    # A single factor f makes Keras draw the parameter of the Beta distribution from [0, f]; near 0
+    # the Beta numbers are 0 / 0, and labels become NaN.
+    layer = graph_layer(keras.layers.CutMix, factor=(factor, factor))
+
+    def part(images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tuple:
+        drawn = layer.get_random_transformation(images, training=True, seed=draws)
+        mixed = draws.uniform((tf.shape(images)[0], 1, 1, 1)) < rate
+        masks = drawn["batch_masks"] & mixed
+        # Keras weighs by the box before it is rounded to pixels; the labels follow the pixels.
+        weight = 1.0 - tf.reduce_mean(tf.cast(masks, tf.float32), axis=(1, 2, 3))
+        drawn = {**drawn, "batch_masks": masks, "mix_weight": weight}
+        images = layer.transform_images(images, drawn)
+        return images, layer.transform_labels(labels, drawn), named(name, {"weight": weight})
+
+    return part if factor > 0 and rate > 0 else _nothing
+
+
+def _nothing(images: tf.Tensor, labels: tf.Tensor, _: Draws) -> tuple:
+    return images, labels, {}
+
+
+def _keras(kind: str, name: str, options: dict[str, Any], value_range: tuple[float, float]) -> Part:
+    layer_type = getattr(keras.layers, kind)
+    if kind not in ("RandomGrayscale", "RandomPerspective"):
+        options["value_range"] = value_range
+    try:
+        layer = graph_layer(layer_type, **options)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise ConfigError(f"step '{name}': Keras' {kind} says: {error}") from error
+    # Some of these look for their own generator and pass over the `seed` they are given.
+    inner = [layer, *(each for each in vars(layer).values() if isinstance(each, keras.Layer))]
+
+    def part(images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tuple:
+        for each in inner:
+            each.backend.set_backend("tensorflow")
+            object.__setattr__(each, "_get_seed_generator", lambda *_: draws)
+        drawn = layer.get_random_transformation(images, training=True, seed=draws)
+        changed = layer.transform_images(images, drawn)
+        return tf.clip_by_value(changed, *value_range), labels, {}
+
+    return part

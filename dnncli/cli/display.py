@@ -1,0 +1,62 @@
+"""How a training run looks while it runs: one bar with an ETA, or a line per epoch."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from dnncli.cli import output
+from dnncli.results import Progress, no_progress
+
+_SHOWN = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+class LazyListener:
+    """A `Listener` that can be made before TensorFlow is imported: same attributes."""
+
+    def __init__(self, bars: Any = None) -> None:
+        self._bars = bars
+        self._task: Any = None
+        self._scores = ""
+        self.step = self._step if bars else None
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+        output.hint(text)
+
+    def plan(self, plan: Mapping[str, Any]) -> None:
+        """Say what is about to happen."""
+        size = "x".join(str(length) for length in plan["image_shape"])
+        output.hint(
+            f"{plan['model']} ({plan['parameters']:,} parameters) on {plan['train']:,} pictures of "
+            f"{size} in {len(plan['classes'])} classes; {plan['val']:,} to validate on, "
+            f"{plan['test']:,} kept for the test. At most {plan['epochs']} epochs of "
+            f"{plan['steps_per_epoch']:,} steps; the best epoch is chosen by {plan['monitor']}."
+        )
+
+    def _step(self, done: int, total: int, logs: Mapping[str, float]) -> None:
+        if self._task is None:
+            self._task = self._bars.add_task("Training", total=total)
+        text = f"Training  loss {logs.get('loss', 0):.4f}{self._scores}"
+        self._bars.update(self._task, completed=done, total=total, description=text)
+
+    def epoch(self, done: int, total: int, logs: Mapping[str, float]) -> None:
+        """Show the scores of a finished epoch."""
+        if self._bars:
+            self._scores = _scores(logs, [name for name in _SHOWN if name != "loss"])
+        else:
+            output.hint(f"epoch {done}/{total}{_scores(logs, _SHOWN)}")
+
+
+def _scores(logs: Mapping[str, float], names: Any) -> str:
+    return "".join(f"  {name} {logs[name]:.4f}" for name in names if name in logs)
+
+
+@contextmanager
+def training() -> Iterator[tuple[Progress, LazyListener]]:
+    """A progress callable and a listener for `train`, drawn on stderr."""
+    if not sys.stderr.isatty() or output.is_quiet():
+        yield no_progress, LazyListener()
+        return
+    with output.bars() as bars:
+        yield output.bar_progress(bars), LazyListener(bars)

@@ -1,0 +1,54 @@
+"""`dnncli predict`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dnncli.cli import output
+from dnncli.cli.options import AsJson, OnBad
+
+
+def predict(
+    target: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run folder, or a .keras file it wrote.")
+    ],
+    data: Annotated[
+        Path | None, typer.Argument(metavar="[DATA]", help="Labelled or not [the run's data].")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="A .parquet, .csv or .npz file.")] = Path(
+        "predictions.parquet"
+    ),
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, val, test or all [test if there is one, else all]."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 128,
+    on_bad: OnBad = "skip",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Predict every picture of a data set and write the probabilities of all classes.
+
+    Example: dnncli predict runs/fashion sample_data/fashion_mini --out predictions.csv
+    """
+    from dnncli.services.predict import predict as run
+
+    with output.progress() as progress:
+        result = run(
+            target,
+            data,
+            out=out,
+            split=split,
+            batch_size=batch_size,
+            on_bad=on_bad,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    for note in result.notes:
+        output.hint(note)
+    if as_json:
+        output.show_json(result)
+    else:
+        rows = list(result.counts.items())
+        output.table(["class", "pictures"], rows, title=f"{result.n:,} predictions in {result.out}")

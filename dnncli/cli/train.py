@@ -1,0 +1,228 @@
+"""`dnncli train`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dnncli.cli import display, output
+from dnncli.cli.options import AsJson, DataPath, parse_classes
+
+if TYPE_CHECKING:
+    from dnncli.services.train import TrainResult
+
+DATA_PANEL, MODEL_PANEL, FIT_PANEL = "Data", "Network", "Training"
+
+
+def train(
+    data: DataPath,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="TOML file of settings; flags win.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting. Repeatable."),
+    ] = None,
+    out: Annotated[str | None, typer.Option(help="Run folder [runs/DATA-MODEL].")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run at --out, or the newest.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the merged settings and the plan, then stop.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="All randomness follows from it.")] = None,
+    deterministic: Annotated[
+        bool | None, typer.Option("--deterministic", help="Same bits every time; slower.")
+    ] = None,
+    as_json: AsJson = False,
+    split: Annotated[
+        str | None, typer.Option(help="A split.csv to use.", rich_help_panel=DATA_PANEL)
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Class order: a comma list or a file.", rich_help_panel=DATA_PANEL),
+    ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep rows together in the split: 'parent', or a regular expression on the id.",
+            rich_help_panel=DATA_PANEL,
+        ),
+    ] = None,
+    on_bad: Annotated[
+        str | None,
+        typer.Option(help="Unreadable pictures: skip or error.", rich_help_panel=DATA_PANEL),
+    ] = None,
+    image_size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="In pixels.", rich_help_panel=DATA_PANEL)
+    ] = None,
+    color: Annotated[
+        str | None, typer.Option(help="auto, rgb or grayscale.", rich_help_panel=DATA_PANEL)
+    ] = None,
+    normalize: Annotated[
+        str | None,
+        typer.Option(
+            help="auto, minmax, minmax-signed, zscore, unit or none.", rich_help_panel=DATA_PANEL
+        ),
+    ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            help="none, light, standard, strong, or a TOML file.", rich_help_panel=DATA_PANEL
+        ),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="classify.", rich_help_panel=MODEL_PANEL)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="See `dnncli models`.", rich_help_panel=MODEL_PANEL)
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="none, imagenet or a file.", rich_help_panel=MODEL_PANEL)
+    ] = None,
+    unfreeze: Annotated[
+        int | None,
+        typer.Option(
+            help="Epochs with all layers trainable, after --epochs with a frozen backbone.",
+            rich_help_panel=MODEL_PANEL,
+        ),
+    ] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="Share of units.", rich_help_panel=MODEL_PANEL)
+    ] = None,
+    l1: Annotated[
+        float | None, typer.Option(help="Adds l1 * sum |w|.", rich_help_panel=MODEL_PANEL)
+    ] = None,
+    l2: Annotated[
+        float | None, typer.Option(help="Adds l2 * sum w^2.", rich_help_panel=MODEL_PANEL)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most.", rich_help_panel=FIT_PANEL)] = None,
+    batch_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|full", help="Pictures per update.", rich_help_panel=FIT_PANEL
+        ),
+    ] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help="adam, sgd, rmsprop ...", rich_help_panel=FIT_PANEL)
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate.", rich_help_panel=FIT_PANEL)
+    ] = None,
+    momentum: Annotated[
+        float | None, typer.Option(help="sgd: 0.9 unless given.", rich_help_panel=FIT_PANEL)
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(help="cosine, constant, plateau ...", rich_help_panel=FIT_PANEL),
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="auto, cross-entropy, focal ...", rich_help_panel=FIT_PANEL)
+    ] = None,
+    class_weight: Annotated[
+        str | None,
+        typer.Option(help="none, balanced, or a TOML file.", rich_help_panel=FIT_PANEL),
+    ] = None,
+    early_stop: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PATIENCE",
+            help="Stop after so many epochs without improvement; 0: never.",
+            rich_help_panel=FIT_PANEL,
+        ),
+    ] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(help="F_beta picks the best epoch.", rich_help_panel=FIT_PANEL),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="float32, bfloat16 or float16.", rich_help_panel=FIT_PANEL),
+    ] = None,
+) -> None:
+    """Train a network on a data set.
+
+    Example: dnncli train sample_data/fashion_mini --epochs 20 --out runs/fashion
+    """
+    from dnncli.config import parse_setting, parse_size
+    from dnncli.errors import ConfigError
+    from dnncli.services.train import TrainResult
+    from dnncli.services.train import train as run
+
+    if task not in (None, "classify"):
+        raise ConfigError(f"--task {task}: only 'classify' is there yet.")
+    with display.training() as (progress, listener):
+        result = run(
+            data,
+            config=config,
+            settings=dict(parse_setting(text) for text in setting or []),
+            resume=resume,
+            dry_run=dry_run,
+            progress=progress,
+            listener=listener,
+            seed=seed,
+            deterministic=deterministic,
+            out=out,
+            split=split,
+            classes=parse_classes(classes) or None,
+            group_by=group_by,
+            on_bad=on_bad,
+            image_size=parse_size(image_size) if image_size else None,
+            color=color,
+            normalize=normalize,
+            augment=augment,
+            model=model,
+            weights=weights,
+            unfreeze=unfreeze,
+            dropout=dropout,
+            l1=l1,
+            l2=l2,
+            epochs=epochs,
+            batch_size=_batch_size(batch_size),
+            optimizer=optimizer,
+            lr=lr,
+            momentum=momentum,
+            schedule=schedule,
+            loss=loss,
+            class_weight=class_weight,
+            early_stop=early_stop,
+            beta=beta,
+            precision=precision,
+        )
+    if as_json:
+        output.show_json(result)
+    elif isinstance(result, TrainResult):
+        _show(result, data)
+    else:
+        output.lines([result["config"].rstrip(), "", "# The plan"])
+        output.lines(f"# {name} = {value}" for name, value in result["plan"].items())
+
+
+def _batch_size(text: str | None) -> int | str | None:
+    """A number where it is one; the configuration checks the rest."""
+    return int(text) if text and text.lstrip("-").isdigit() else text
+
+
+def _show(result: "TrainResult", data: Path) -> None:
+    """The final table, and what to do next."""
+    rows: list[tuple[str, Any]] = [
+        ("epochs", f"{result.epochs} ({result.stopped})"),
+        ("best epoch", result.best_epoch),
+        (f"best {result.monitor}", result.best_value),
+        ("parameters", result.parameters),
+        ("training time", f"{result.seconds:.1f} s"),
+    ]
+    if result.validation:
+        macro = result.validation["averages"]["macro"]
+        rows += [
+            ("validation rows", result.validation["n"]),
+            ("accuracy", result.validation["accuracy"]),
+            ("precision (macro)", macro["precision"]),
+            ("recall (macro)", macro["recall"]),
+            *((f"F{beta} (macro)", value) for beta, value in macro["f"].items()),
+        ]
+    output.table(["", str(result.run)], rows)
+    output.hint(
+        "The validation rows chose the epoch, so their scores are flattering. "
+        f"Judge the model on others: dnncli eval {result.run} {data}"
+    )

@@ -1,0 +1,345 @@
+"""Reads class folders: DATA/<class>/... or DATA/<split>/<class>/..., pictures of any format."""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from unicodedata import normalize
+
+import numpy as np
+
+from dnncli.data.dataset import SPLITS, UNLABELLED, Dataset, FileImages, Problem
+from dnncli.data.header import FORMATS, MAX_PIXELS
+from dnncli.data.scan import Scan, scan
+from dnncli.errors import DataError
+from dnncli.registry import suggest
+from dnncli.results import Progress, no_progress
+
+# Folder name in lower case -> split.
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+_JUNK = frozenset(("__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini"))
+
+# Extensions of files that stand beside pictures and are none: left out without a word.
+_OTHER_FILES = frozenset(
+    "avi bak cfg csv db doc docx gz h5 hdf5 htm html ini ipynb js json jsonl lock log mat md mov "
+    "mp3 mp4 npy npz parquet pdf pkl pt pth py rar rst sh tar tfrecord toml tsv txt wav xls xlsx "
+    "xml yaml yml zip 7z".split()
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """Files under a root, by their path below it, in path order."""
+
+    names: tuple[str, ...]  # perhaps pictures
+    folders: tuple[str, ...]
+    others: Counter  # extension -> files left out without a word
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Which split and class a file belongs to by where it lies; an empty name is none."""
+
+    split: str
+    class_name: str
+
+
+def read_folder(
+    root: Path,
+    *,
+    classes: Sequence[str] = (),
+    max_pixels: int = MAX_PIXELS,
+    labelled: bool = True,
+    progress: Progress = no_progress,
+) -> Dataset:
+    """Open a folder of pictures. Ids are paths below `root`; rows are in the order of their ids.
+
+    Split folders come first: train, then val, then test. Folders below a class are read too.
+    Hidden files and folders are not. Files are judged by content, not by extension.
+
+    Args:
+        root: the folder.
+        classes: declared class names in their order; empty: the folders' names, sorted as text.
+        max_pixels: pictures with more pixels are skipped.
+        labelled: demand class folders. If not, pictures may lie anywhere, and have a label only
+            where the folder's name is one of `classes`.
+        progress: told of the files looked at.
+
+    Raises:
+        DataError: if there is no such folder, no picture, only one class, or a class that was not
+            declared or that train lacks.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder.")
+    found = _walk(root)
+    places = _places(found, root, labelled=labelled)
+    problems = list(found.problems)
+    if labelled:
+        problems += _strays(found, places)
+        picked = [index for index, place in enumerate(places) if place.class_name]
+    else:
+        picked = list(range(len(places)))
+    names = [found.names[index] for index in picked]
+    paths = [os.path.join(root.absolute(), name) for name in names]  # noqa: PTH118
+    seen = scan(paths, max_pixels=max_pixels, progress=progress)
+    problems += [Problem(path=names[i], what=what) for i, what in seen.problems.items()]
+    problems += [
+        Problem(path=names[i], what=what, action="noted") for i, what in seen.notes.items()
+    ]
+    rank = {split: number for number, split in enumerate(("", *SPLITS))}
+    rows = sorted(seen.good.tolist(), key=lambda i: (rank[places[picked[i]].split], names[i]))
+    if not rows:
+        raise _nothing(root, found, problems)
+    kept = [places[picked[i]] for i in rows]
+    if labelled:
+        class_names, remarks = _class_names(root, found, places, kept, classes)
+        problems += remarks
+    else:
+        class_names = tuple(classes)
+    return _dataset(root, rows, names, paths, seen, kept, class_names, problems)
+
+
+def _dataset(
+    root: Path,
+    rows: list[int],
+    names: list[str],
+    paths: list[str],
+    seen: Scan,
+    places: list[_Place],
+    class_names: tuple[str, ...],
+    problems: list[Problem],
+) -> Dataset:
+    index = {name: number for number, name in enumerate(class_names)}
+    labels = [index.get(place.class_name, UNLABELLED) for place in places]
+    return Dataset(
+        kind="folder",
+        root=root,
+        ids=tuple(names[i] for i in rows),
+        labels=np.array(labels, np.int32),
+        class_names=class_names,
+        splits=np.array([place.split for place in places]),
+        images=FileImages(
+            paths=tuple(paths[i] for i in rows),
+            routes=seen.routes[rows],
+            sizes=seen.sizes[rows],
+            grey=seen.grey[rows],
+        ),
+        digests=tuple(seen.digests[i] for i in rows),
+        problems=tuple(problems),
+    )
+
+
+def _walk(root: Path) -> _Found:
+    """List everything below `root`; each real folder once, real ones before links to folders."""
+    names: list[str] = []
+    folders: list[str] = []
+    others: Counter = Counter()
+    problems: list[Problem] = []
+    visited: set[tuple[int, int]] = set()
+    real, links = [""], []
+    while real or links:
+        is_link = not real
+        folder = links.pop(0) if is_link else real.pop()
+        entry = (root / folder).stat()
+        key = (entry.st_dev, entry.st_ino)
+        if key in visited:
+            what = "a link to a folder that is read already."
+            problems.append(Problem(path=folder, what=what, action="ignored"))
+            continue
+        visited.add(key)
+        folders.append(folder)
+        for name, kind in _entries(root, folder, problems):
+            if kind == "folder":
+                real.append(name)
+            elif kind == "link":
+                links.append(name)
+            elif (extension := os.path.splitext(name)[1][1:].lower()) in _OTHER_FILES:  # noqa: PTH122
+                others[extension] += 1
+            else:
+                names.append(name)
+        links.sort()
+    return _Found(
+        names=tuple(sorted(names)),
+        folders=tuple(sorted(folders)),
+        others=others,
+        problems=tuple(problems),
+    )
+
+
+def _entries(root: Path, folder: str, problems: list[Problem]) -> Iterator[tuple[str, str]]:
+    """(path below root, "folder" | "link" to a folder | "file") of what is not hidden or junk."""
+    try:
+        entries = list(os.scandir(root / folder))
+    except OSError as error:
+        problems.append(Problem(path=folder, what=f"cannot be opened: {error.strerror}."))
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name in _JUNK:
+            continue
+        name = f"{folder}/{entry.name}" if folder else entry.name
+        if not name.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in name):
+            shown = name.encode("utf-8", "backslashreplace").decode()
+            what = "its name is not valid UTF-8, so no table can hold it. Rename it."
+            problems.append(Problem(path=shown, what=what))
+        elif not entry.is_dir():
+            yield name, "file"
+        else:
+            yield name, "link" if entry.is_symlink() else "folder"
+
+
+def _places(found: _Found, root: Path, *, labelled: bool) -> list[_Place]:
+    """Split and class of every file.
+
+    The top folders are splits if pictures lie in class folders below them, and all of them are
+    called like splits, or `train` and another one is; `train` alone may well be a class.
+    """
+    parts = [name.split("/") for name in found.names]
+    top = {part[0] for part in parts if len(part) > 1}
+    split_of = {name: SPLIT_FOLDERS[name.lower()] for name in top if name.lower() in SPLIT_FOLDERS}
+    only_splits = len(split_of) == len(top)
+    kinds = set(split_of.values())
+    if split_of and (only_splits or ("train" in kinds and len(kinds) > 1)):
+        if not labelled or any(len(part) > 2 and part[0] in split_of for part in parts):
+            return [
+                _Place(
+                    split=split_of.get(part[0], ""),
+                    class_name=part[1] if part[0] in split_of and len(part) > 2 else "",
+                )
+                for part in parts
+            ]
+        if "train" in kinds:
+            raise DataError(
+                f"{root}: {', '.join(sorted(split_of))} hold pictures, but no class folders. "
+                "Expected <split>/<class>/<picture>; or describe them in a CSV with the columns "
+                "path,label,split."
+            )
+    return [_Place(split="", class_name=part[0] if len(part) > 1 else "") for part in parts]
+
+
+def _strays(found: _Found, places: list[_Place]) -> list[Problem]:
+    """One remark for each folder that holds files outside of all class folders."""
+    strays: dict[str, list[str]] = defaultdict(list)
+    for name, place in zip(found.names, places, strict=True):
+        if not place.class_name:
+            strays[name.rpartition("/")[0]].append(name)
+    return [
+        Problem(
+            path=names[0],
+            what="in no class folder"
+            + (f", like {len(names) - 1} more beside it." if len(names) > 1 else "."),
+            action="ignored",
+        )
+        for names in strays.values()
+    ]
+
+
+def _nothing(root: Path, found: _Found, problems: list[Problem]) -> DataError:
+    lines = [str(problem) for problem in problems]
+    if any(problem.what.startswith("in no class folder") for problem in problems):
+        return DataError(
+            f"{root}: pictures, but no class folders. Expected <class>/<picture> or "
+            "<split>/<class>/<picture>; or describe them in a CSV with the columns path,label.",
+            lines,
+        )
+    others = ", ".join(f"{count} .{name}" for name, count in found.others.most_common())
+    return DataError(
+        f"{root}: no picture that can be read. Found instead: {others or 'nothing else'}. "
+        f"Supported: {', '.join(FORMATS)}.",
+        lines,
+    )
+
+
+def _class_names(
+    root: Path, found: _Found, places: list[_Place], kept: list[_Place], classes: Sequence[str]
+) -> tuple[tuple[str, ...], list[Problem]]:
+    """The class names in order, and what is odd about the classes."""
+    counts = Counter((place.split, place.class_name) for place in kept)
+    splits = [split for split in ("", *SPLITS) if any(key[0] == split for key in counts)]
+    used = {split: {name for where, name in counts if where == split} for split in splits}
+    declared = tuple(classes) or tuple(sorted(set().union(*used.values())))
+    known = set(declared if classes or "train" not in used else used["train"])
+    unknown = sorted(key for key in counts if key[1] not in known)
+    if unknown:
+        whose = "is not one of the declared classes" if classes else "train does not have"
+        lines = [
+            f"{f'{split}/' if split else ''}{name}: {counts[split, name]} pictures of class "
+            f"'{name}'.{suggest(name, sorted(known))}"
+            for split, name in unknown
+        ]
+        raise DataError(
+            f"{root}: {len(unknown)} class folders that {whose}. "
+            f"Known: {', '.join(sorted(known))}. Move or remove them, or declare --classes.",
+            lines,
+        )
+    if len(declared) == 1:
+        raise DataError(
+            f"{root}: only one class, '{declared[0]}' ({len(kept)} pictures). A classifier needs "
+            "at least two: one folder for each."
+        )
+    return declared, [
+        *_without_pictures(found, places, declared, used),
+        *_missing(declared, used),
+        *_alike(declared),
+    ]
+
+
+def _without_pictures(
+    found: _Found,
+    places: list[_Place],
+    declared: tuple[str, ...],
+    used: dict[str, set[str]],
+) -> list[Problem]:
+    """Class folders that give no row."""
+    has_splits = any(place.split for place in places)
+    depth = 1 if has_splits else 0
+    remarks = []
+    for folder in found.folders:
+        parts = folder.split("/")
+        if not folder or len(parts) != depth + 1:
+            continue
+        split = SPLIT_FOLDERS.get(parts[0].lower()) if has_splits else ""
+        if split is not None and parts[-1] not in used.get(split, ()):
+            kept = parts[-1] in declared
+            what = "class folder without a usable picture" + ("." if kept else ": left out.")
+            action = "noted" if kept else "skipped"
+            remarks.append(Problem(path=folder, what=what, action=action))
+    return remarks
+
+
+def _missing(declared: tuple[str, ...], used: dict[str, set[str]]) -> list[Problem]:
+    """Classes that a split lacks."""
+    remarks = []
+    for split, names in used.items():
+        lacking = [name for name in declared if name not in names]
+        if lacking:
+            what = f"no picture of class {', '.join(lacking)}; scores for it are undefined there."
+            remarks.append(Problem(path=split or ".", what=what, action="noted"))
+    return remarks
+
+
+def _alike(declared: tuple[str, ...]) -> list[Problem]:
+    """Class names that differ only in case or in their Unicode form."""
+    same: dict[str, list[str]] = defaultdict(list)
+    for name in declared:
+        same[normalize("NFC", name).casefold()].append(name)
+    return [
+        Problem(
+            path=", ".join(names),
+            what="these class names differ only in case or Unicode form; they are kept apart.",
+            remedy="Merge the folders if they mean the same.",
+            action="noted",
+        )
+        for names in same.values()
+        if len(names) > 1
+    ]

@@ -1,0 +1,278 @@
+"""From rows of a data set to batches for training, validation and prediction, by tf.data.
+
+Every batch is a pure function of (rows, seed, epoch, step): a resumed run sees the same pictures
+in the same order with the same augmentation as one that was never stopped.
+
+Shapes: B pictures per batch, H height, W width, C channels, K classes.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf  # noqa: TID253
+from numpy.typing import NDArray
+
+from dnncli.data import decode
+from dnncli.data.dataset import ArrayImages, Dataset, FileImages, RecordImages
+from dnncli.results import Progress, no_progress
+
+Augment = Callable[[Any, Any, Any], tuple[Any, Any]]  # images, targets, seed -> images, targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFormat:
+    """What every picture becomes before it reaches the network."""
+
+    height_width: tuple[int, int]  # pixels
+    channels: int  # 1 or 3
+    resize: str = "stretch"  # stretch, crop or pad
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return (*self.height_width, self.channels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loader:
+    """Reads pictures of one data set by row."""
+
+    dataset: Dataset
+    image_format: ImageFormat
+    workers: int  # pictures decoded at the same time
+    cached: NDArray | None = None  # (n, H, W, C) decoded pictures
+    cached_rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def dtype(self) -> Any:
+        """uint8 for 8-bit pictures, else float32."""
+        images = self.dataset.images
+        if isinstance(images, ArrayImages) and images.arrays[0].dtype != np.uint8:
+            return tf.float32
+        return tf.uint8
+
+    @cached_property
+    def _paths(self) -> Any:
+        with tf.init_scope():  # outside of any graph, so that no graph holds a copy
+            return tf.constant(self.dataset.images.paths)
+
+    @cached_property
+    def _routes(self) -> Any:
+        with tf.init_scope():
+            return tf.constant(self.dataset.images.routes)
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """(N,) position of each row in the cache."""
+        places = np.full(len(self.dataset), -1, np.int64)
+        places[self.cached_rows] = np.arange(len(self.cached_rows))
+        return places
+
+    def batch(self, rows: Any) -> Any:
+        """In-graph: (B,) int64 rows -> (B, H, W, C) pictures of `dtype`."""
+        if self.cached is not None:
+            # A Python-side gather: the cache is held once, never copied into a graph.
+            cached, places = self.cached, self._places
+            images = tf.numpy_function(
+                lambda wanted: cached[places[wanted]], [rows], self.dtype, stateful=False
+            )
+        elif isinstance(self.dataset.images, ArrayImages):
+            images = self._from_arrays(rows)
+        else:
+            images = tf.map_fn(
+                self._from_encoded, rows, fn_output_signature=tf.uint8, parallel_iterations=1
+            )
+        return tf.ensure_shape(images, (None, *self.image_format.shape))
+
+    def _from_encoded(self, row: Any) -> Any:
+        images = self.dataset.images
+        form = self.image_format
+        if isinstance(images, FileImages):
+            encoded = tf.io.read_file(tf.gather(self._paths, row))
+        else:
+            encoded = tf.numpy_function(
+                lambda wanted: read_record(images, wanted), [row], tf.string, stateful=False
+            )
+            encoded.set_shape(())
+        route = tf.gather(self._routes, row)
+        return decode.load(
+            encoded, route, channels=form.channels, height_width=form.height_width, how=form.resize
+        )
+
+    def _from_arrays(self, rows: Any) -> Any:
+        images = self.dataset.images
+        form = self.image_format
+        kind = np.uint8 if self.dtype == tf.uint8 else np.float32
+        pictures = tf.numpy_function(
+            lambda wanted: gather(images, wanted).astype(kind, copy=False),
+            [rows],
+            self.dtype,
+            stateful=False,
+        )
+        pictures = tf.ensure_shape(pictures, (None, *images.height_width, images.channels))
+        if images.channels != form.channels:
+            pictures = decode.change_channels(pictures, channels=form.channels)
+        return decode.fit_to(pictures, height_width=form.height_width, how=form.resize)
+
+
+def gather(images: ArrayImages, rows: NDArray[np.integer]) -> NDArray:
+    """Pictures of `rows` as (B, H, W, C), whichever arrays they lie in."""
+    shape = (len(rows), *images.height_width, images.channels)
+    out = np.empty(shape, images.arrays[0].dtype)
+    owners, places = images.array[rows], images.rows[rows]
+    for number, array in enumerate(images.arrays):
+        mine = owners == number
+        if mine.any():
+            out[mine] = array[places[mine]].reshape(-1, *shape[1:])
+    return out
+
+
+def read_record(images: RecordImages, row: int) -> bytes:
+    """The encoded picture of one row of a TFRecord data set."""
+    with open(images.files[images.file[row]], "rb") as file:  # noqa: PTH123
+        file.seek(int(images.offsets[row]))
+        return file.read(int(images.lengths[row]))
+
+
+def options() -> tf.data.Options:
+    """Options of every pipeline here: ordered, and without the autotune thread.
+
+    The autotune thread makes each finite iterator wait for its next waking, up to doubling short
+    epochs; with fixed parallelism it has nothing to tune.
+    """
+    chosen = tf.data.Options()
+    chosen.autotune.enabled = False
+    chosen.deterministic = True
+    return chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """What the network should say about each row of a data set."""
+
+    labels: NDArray[np.int32]  # (N,)
+    n_classes: int
+    weights: NDArray[np.float32] | None = None  # (N,) sample weights
+
+    def one_hot(self, rows: Any) -> Any:
+        """In-graph: (B,) rows -> (B, K) float32."""
+        return tf.one_hot(tf.gather(self.labels, rows), self.n_classes, dtype=tf.float32)
+
+
+def ordered(
+    loader: Loader, rows: NDArray[np.int64], *, batch_size: int, targets: Targets | None = None
+) -> tf.data.Dataset:
+    """Batches for validation and prediction: `rows` in order, once, not augmented.
+
+    Batches are images; (images, targets) if `targets` is given; (images, targets, weights) if it
+    has weights.
+    """
+
+    def load(wanted: Any) -> Any:
+        images = tf.cast(loader.batch(wanted), tf.float32)
+        if targets is None:
+            return images
+        return _with_weights((images, targets.one_hot(wanted)), targets, wanted)
+
+    batches = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
+    return batches.map(load, num_parallel_calls=loader.workers).prefetch(2).with_options(options())
+
+
+def _with_weights(batch: tuple, targets: Targets, rows: Any) -> tuple:
+    return batch if targets.weights is None else (*batch, tf.gather(targets.weights, rows))
+
+
+def shuffled(
+    loader: Loader,
+    rows: NDArray[np.int64],
+    *,
+    batch_size: int,
+    targets: Targets,
+    seed: int,
+    first_step: int = 0,
+    shuffle: bool = True,
+    augment: Augment | None = None,
+    accumulate: int = 1,
+) -> tf.data.Dataset:
+    """Endless training batches (images, targets[, weights]), beginning at global step `first_step`.
+
+    Pass e over the rows is a permutation drawn from (seed, e); the augmentation of step s of that
+    pass is drawn from (seed, e, s). With `accumulate` > 1, steps of one pass make one update, and
+    sample weights make the mean of their gradients that of all rows, though the last batch is
+    smaller.
+    """
+    steps = -(-len(rows) // batch_size)  # of one pass
+    first_pass, skipped = divmod(first_step, steps)
+    share = np.float32(accumulate / len(rows))
+
+    def one_pass(number: Any) -> tf.data.Dataset:
+        order = tf.constant(rows)
+        if shuffle:
+            key = tf.stack([tf.constant(seed, tf.int64), number])
+            order = tf.random.experimental.stateless_shuffle(order, seed=key)
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        return batches.enumerate().map(lambda step, picked: (number, step, picked))
+
+    def load(number: Any, step: Any, wanted: Any) -> Any:
+        images = tf.cast(loader.batch(wanted), tf.float32)
+        labels = targets.one_hot(wanted)
+        if augment is not None:
+            key = tf.stack([tf.constant(seed, tf.int32), tf.cast(number, tf.int32)])
+            key = tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int32))
+            images, labels = augment(images, labels, key)
+        images = tf.ensure_shape(images, (None, *loader.image_format.shape))
+        if accumulate == 1:
+            return _with_weights((images, labels), targets, wanted)
+        weights = tf.fill(tf.shape(wanted), share * tf.cast(tf.size(wanted), tf.float32))
+        if targets.weights is not None:
+            weights *= tf.gather(targets.weights, wanted)
+        return images, labels, weights
+
+    passes = tf.data.Dataset.counter(start=first_pass).flat_map(one_pass)
+    batches = passes.skip(skipped).map(load, num_parallel_calls=loader.workers)
+    return batches.prefetch(2).with_options(options())
+
+
+def decode_once(
+    loader: Loader,
+    rows: NDArray[np.int64],
+    *,
+    keep: bool,
+    progress: Progress = no_progress,
+    what: str = "Decoding",
+) -> tuple[NDArray | None, NDArray[np.int64]]:
+    """Decode every row once, so that no picture can fail in the middle of training.
+
+    Args:
+        keep: return the decoded pictures, (n, H, W, C), for the rows that could be decoded.
+
+    Returns:
+        The pictures (None unless `keep`) and the rows that could not be decoded.
+    """
+    single = tf.data.Dataset.from_tensor_slices(rows)
+    pictures = single.map(
+        lambda row: (row, loader.batch(row[None])[0]),
+        num_parallel_calls=loader.workers,
+    )
+    pictures = pictures.ignore_errors().prefetch(64).with_options(options())
+    kept = np.empty((len(rows), *loader.image_format.shape), loader.dtype.as_numpy_dtype)
+    kept = kept if keep else kept[:0]
+    good = np.zeros(len(rows), bool)
+    place = {row: index for index, row in enumerate(rows.tolist())}
+    for done, (row, picture) in enumerate(pictures.as_numpy_iterator(), start=1):
+        index = place[int(row)]
+        good[index] = True
+        if keep:
+            kept[index] = picture
+        if done % 100 == 0 or done == len(rows):
+            progress(what, done, len(rows))
+    return (kept[good] if keep else None), rows[~good]
+
+
+def batches_of(loader: Loader, rows: NDArray[np.int64], *, batch_size: int) -> Iterator[NDArray]:
+    """(B, H, W, C) pictures of `rows` as NumPy arrays, once, for fitting a normalisation."""
+    for wanted in np.array_split(rows, max(1, -(-len(rows) // batch_size))):
+        yield loader.batch(tf.constant(wanted)).numpy()

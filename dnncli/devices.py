@@ -1,0 +1,55 @@
+"""The machine a run computes on: seed, precision, determinism, and what is there."""
+
+import os
+from typing import Any
+
+# TensorFlow writes start-up lines on stderr from C++; they are no use to a user of this tool.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def configure(*, seed: int, precision: str = "float32", deterministic: bool = False) -> None:
+    """Set seed, floating-point precision and determinism of this process.
+
+    Args:
+        seed: seeds Python, NumPy and Keras.
+        precision: float32, or bfloat16/float16 for mixed precision with float32 weights.
+        deterministic: every operation gives the same bits each time, at some cost in speed.
+    """
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(seed)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe() -> dict[str, Any]:
+    """Versions and devices, for run.json."""
+    import platform
+
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from dnncli import __version__
+
+    return {
+        "versions": {
+            "dnncli": __version__,
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "numpy": np.__version__,
+        },
+        "device": {
+            "platform": platform.platform(),
+            "cores": cores(),
+            "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
+        },
+    }

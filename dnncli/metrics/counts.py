@@ -1,0 +1,176 @@
+"""Who was taken for whom: decisions from scores, and exact counts of them.
+
+Shapes: N rows, C classes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNDECIDED = -1  # the decision of a row whose highest score belongs to several classes
+
+Tie = Literal["abstain", "class-order"]
+TIES: tuple[Tie, ...] = ("abstain", "class-order")  # the default comes first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """A confusion matrix, and the rows that no column of it can hold.
+
+    An undecided row is a true positive of no class: it counts as a false negative of its true
+    class and as a false positive of none. So `confusion.sum() + undecided.sum()` is the number of
+    rows (or the sum of their weights). Integers are 64-bit; weighted counts are float64.
+    """
+
+    confusion: NDArray[np.int64] | NDArray[np.float64]  # (C, C) rows = truth, columns = decision
+    undecided: NDArray[np.int64] | NDArray[np.float64]  # (C,) by true class
+
+    @property
+    def tp(self) -> NDArray:
+        """(C,) rows of a class that were decided for it."""
+        return np.diagonal(self.confusion)
+
+    @property
+    def fp(self) -> NDArray:
+        """(C,) rows of other classes that were decided for this one."""
+        return _off_diagonal(self.confusion).sum(axis=0)
+
+    @property
+    def fn(self) -> NDArray:
+        """(C,) rows of a class that were not decided for it."""
+        return _off_diagonal(self.confusion).sum(axis=1) + self.undecided
+
+    @property
+    def tn(self) -> NDArray:
+        """(C,) rows of other classes that were not decided for this one."""
+        total = self.confusion.sum() + self.undecided.sum()
+        return np.maximum(total - self.support - self.fp, 0)  # weighted sums are rounded
+
+    @property
+    def support(self) -> NDArray:
+        """(C,) rows of a class."""
+        return self.tp + self.fn
+
+    @property
+    def predicted(self) -> NDArray:
+        """(C,) rows decided for a class."""
+        return self.tp + self.fp
+
+    @property
+    def accuracy(self) -> float:
+        """Share of rows decided for their true class; NaN if there is no row."""
+        total = self.confusion.sum() + self.undecided.sum()
+        return float(self.tp.sum() / total) if total > 0 else float("nan")
+
+
+def decide(
+    probs: NDArray[np.floating], *, tie: Tie = "abstain"
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The class with the highest score of each row, and where several share it.
+
+    Scores are compared in their own precision. A row that holds NaN is undecided, but no tie.
+
+    Args:
+        probs: (N, C) scores, C >= 1.
+        tie: what a tied row is decided for: nothing, or the first of its classes in class order.
+
+    Returns:
+        (N,) class indices or UNDECIDED, and (N,) whether the row was tied.
+
+    Raises:
+        ValueError: if the shape is wrong.
+    """
+    if probs.ndim != 2 or probs.shape[1] == 0:
+        raise ValueError(f"probs must be (N, C) with C >= 1. Got {probs.shape}.")
+    decisions = probs.argmax(axis=1)
+    highest = probs.max(axis=1, keepdims=True)  # NaN if the row holds one, and NaN equals nothing
+    reached = (probs == highest).sum(axis=1)
+    tied = reached > 1
+    decisions[reached == 0] = UNDECIDED
+    if tie == "abstain":
+        decisions[tied] = UNDECIDED
+    return decisions, tied
+
+
+def decide_score(scores: NDArray[np.floating], *, threshold: float) -> NDArray[np.int64]:
+    """0 (the scored class) where score >= threshold, else 1 (the rest); UNDECIDED where NaN.
+
+    Args:
+        scores: (N,) scores of one class against the rest.
+        threshold: compared in the scores' own precision.
+    """
+    decisions = np.where(scores >= scores.dtype.type(threshold), 0, 1)
+    decisions[np.isnan(scores)] = UNDECIDED
+    return decisions
+
+
+def count(
+    labels: NDArray[np.integer],
+    decisions: NDArray[np.integer],
+    *,
+    n_classes: int,
+    weights: NDArray[np.floating] | None = None,
+) -> Counts:
+    """Count the pairs of true class and decision.
+
+    Weighted sums do not depend on the order of the rows.
+
+    Args:
+        labels: (N,) true class indices in [0, n_classes).
+        decisions: (N,) class indices in [0, n_classes), or UNDECIDED.
+        n_classes: C.
+        weights: (N,) sample weights >= 0; the counts are then float64.
+
+    Raises:
+        ValueError: if shapes or indices do not fit.
+    """
+    if labels.ndim != 1 or decisions.shape != labels.shape:
+        raise ValueError(
+            "labels and decisions must both be (N,). "
+            f"Got labels {labels.shape} and decisions {decisions.shape}."
+        )
+    if weights is not None and weights.shape != labels.shape:
+        raise ValueError(f"weights must be (N,) = {labels.shape}. Got {weights.shape}.")
+    _check_indices("labels", labels, lowest=0, n_classes=n_classes)
+    _check_indices("decisions", decisions, lowest=UNDECIDED, n_classes=n_classes)
+    # Undecided rows go to one more column, so that one pass counts everything.
+    column = np.where(decisions == UNDECIDED, n_classes, decisions).astype(np.int64)
+    cell = labels.astype(np.int64) * (n_classes + 1) + column
+    if weights is None:
+        sums = np.bincount(cell, minlength=n_classes * (n_classes + 1))
+    else:
+        # Floating point sums depend on their order; sorted, they do not depend on the rows' order.
+        order = np.lexsort((weights, cell))
+        ordered = weights[order].astype(np.float64)
+        sums = np.bincount(cell[order], ordered, minlength=n_classes * (n_classes + 1))
+    counts = sums.reshape(n_classes, n_classes + 1)
+    return Counts(confusion=counts[:, :n_classes], undecided=counts[:, n_classes])
+
+
+def confusion(
+    labels: NDArray[np.integer],
+    decisions: NDArray[np.integer],
+    *,
+    n_classes: int,
+    weights: NDArray[np.floating] | None = None,
+) -> NDArray[np.int64] | NDArray[np.float64]:
+    """The (C, C) confusion matrix, rows = truth; undecided rows are in none of its cells.
+
+    Arguments and errors are those of `count`.
+    """
+    return count(labels, decisions, n_classes=n_classes, weights=weights).confusion
+
+
+def _off_diagonal(matrix: NDArray) -> NDArray:
+    # Subtracting the diagonal from a sum would leave rounding noise where a weighted 0 belongs.
+    return np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
+
+
+def _check_indices(name: str, indices: NDArray, *, lowest: int, n_classes: int) -> None:
+    if len(indices) and not lowest <= indices.min() <= indices.max() < n_classes:
+        raise ValueError(
+            f"{name} must lie in [{lowest}, {n_classes}). "
+            f"Got values from {indices.min()} to {indices.max()}."
+        )

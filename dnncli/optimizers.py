@@ -1,0 +1,343 @@
+"""How training minimises the loss: Keras' optimizers and learning-rate schedules, by name.
+
+A schedule's rate depends on the number of updates alone, so a resumed run goes on where it was.
+"""
+
+import inspect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras  # noqa: TID253
+from keras import ops  # noqa: TID253
+
+from dnncli import registry
+from dnncli.config import OptimizerConfig
+from dnncli.errors import ConfigError
+
+MOMENTUM = 0.9  # sgd, unless told otherwise; Keras' own default is 0
+
+# Starting rates. Keras' default is 0.001 for all but SGD (0.01): right for the Adam family, too
+# small by orders of magnitude for the others.
+LEARNING_RATES = {
+    "adam": 1e-3,  # Kingma & Ba 2015, algorithm 1
+    "sgd": 0.05,  # with momentum 0.9 and batch 32; He et al. 2015 take 0.1 at batch 128
+    "rmsprop": 1e-3,  # Hinton's lecture 6e
+    "adagrad": 0.01,  # the sum of squares only grows: Duchi et al. 2011 leave it open
+    "adadelta": 1.0,  # the method sets its own step: Zeiler 2012 has no rate at all
+    "ftrl": 0.05,  # McMahan et al. 2013 tune it; per-coordinate like adagrad
+    "adamw": 1e-3,  # as adam; the decay is separate
+    "adamax": 2e-3,  # Kingma & Ba 2015, algorithm 2
+    "nadam": 1e-3,  # as adam: Dozat 2016
+    "lamb": 5e-3,  # layer-wise normalised: larger than adam's (You et al. 2020)
+    "lion": 1e-4,  # every step has full size: 3 to 10 times below adam's (Chen et al. 2023)
+    "adafactor": 1e-2,  # upper bound of its relative step: Shazeer & Stern 2018
+    "muon": 1e-3,  # as adam: Keras matches the update's RMS to adam's
+}
+
+
+@keras.saving.register_keras_serializable("dnncli")
+class PerUpdate(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule with a linear warm-up, counted in updates of the weights.
+
+    Under gradient accumulation Keras 3.15 asks a schedule with the number of batches, although
+    `optimizer.iterations` is the number of updates; this class divides first. Update u of a warm-up
+    of w updates has the rate (u + 1) / (w + 1) of the schedule's first: never 0, unlike Keras' own.
+
+    Args:
+        schedule: the rate after the warm-up, from update 0 of its own count.
+        warmup: w, in updates; >= 0.
+        accumulate: batches per update; >= 1.
+    """
+
+    def __init__(
+        self,
+        schedule: keras.optimizers.schedules.LearningRateSchedule,
+        *,
+        warmup: int = 0,
+        accumulate: int = 1,
+    ) -> None:
+        super().__init__()
+        self.schedule, self.warmup, self.accumulate = schedule, warmup, accumulate
+
+    def __call__(self, step: Any) -> Any:
+        """The rate of the update that batch `step` (from 0) belongs to."""
+        update = ops.cast(step // self.accumulate, "float32")
+        rate = self.schedule(ops.maximum(update - self.warmup, 0.0))
+        return rate * ops.minimum((update + 1) / (self.warmup + 1), 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that build this schedule again."""
+        schedule = keras.saving.serialize_keras_object(self.schedule)
+        return {"schedule": schedule, "warmup": self.warmup, "accumulate": self.accumulate}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "PerUpdate":
+        """The schedule that `get_config` described."""
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(**{**config, "schedule": schedule})
+
+
+@keras.saving.register_keras_serializable("dnncli")
+class Triangular(keras.optimizers.schedules.LearningRateSchedule):
+    """Up in a straight line to `peak`, then down in a straight line, once.
+
+    Args:
+        peak: the highest rate.
+        steps: length in updates; the rate is `start * peak` at 0 and `end * peak` at `steps`.
+        top: share of `steps` at which the peak is; in [0, 1).
+        start: first rate as a share of the peak.
+        end: last rate as a share of the peak.
+
+    Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.1,
+    https://arxiv.org/abs/1506.01186 (one cycle, the two sides of different length)
+    """
+
+    def __init__(
+        self, peak: float, steps: int, *, top: float = 0.3, start: float = 0.1, end: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.peak, self.steps, self.top, self.start, self.end = peak, steps, top, start, end
+
+    def __call__(self, step: Any) -> Any:
+        """The rate of update `step`."""
+        done = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
+        up = 1.0 if self.top == 0 else self.start + (1 - self.start) * done / self.top
+        down = 1 - (1 - self.end) * (done - self.top) / (1 - self.top)
+        return self.peak * ops.minimum(up, down)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that build this schedule again."""
+        return {name: getattr(self, name) for name in ("peak", "steps", "top", "start", "end")}
+
+
+def _share(name: str, value: float, *, above: float = 0.0) -> None:
+    """Raise ConfigError if `value` is not a share in [above, 1]."""
+    if not above <= value <= 1:
+        raise ConfigError(
+            f"optimizer.schedule_options.{name}: must be in {above:g} to 1. Got {value}."
+        )
+
+
+def constant(rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The same rate from the first update to the last."""
+    return keras.optimizers.schedules.PolynomialDecay(rate, steps, end_learning_rate=rate)
+
+
+def cosine(
+    rate: float, steps: int, *, end: float = 0.0
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Half a cosine from `rate` to `end * rate`: slow at both ends.
+
+    rate(t) = rate * (end + (1 - end) * (1 + cos(pi * t / steps)) / 2)
+
+    Source: Loshchilov & Hutter 2017, "SGDR", eq. 5 without restarts,
+    https://arxiv.org/abs/1608.03983
+    """
+    _share("end", end)
+    return keras.optimizers.schedules.CosineDecay(rate, steps, alpha=end)
+
+
+def triangular(
+    rate: float, steps: int, *, top: float = 0.3, start: float = 0.1, end: float = 0.0
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Up to `rate` at `top * steps`, then down to `end * rate`: see `Triangular`."""
+    for name, value in (("top", top), ("start", start), ("end", end)):
+        _share(name, value)
+    if top == 1:
+        raise ConfigError("optimizer.schedule_options.top: must be below 1. Got 1.")
+    return Triangular(rate, steps, top=top, start=start, end=end)
+
+
+def exponential(
+    rate: float, steps: int, *, end: float = 0.01
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The same factor at every update, so that the last rate is `end * rate`.
+
+    rate(t) = rate * end^(t / steps)
+    """
+    _share("end", end, above=1e-12)
+    return keras.optimizers.schedules.ExponentialDecay(rate, steps, end)
+
+
+def step(
+    rate: float, steps: int, *, at: Sequence[float] = (0.5, 0.75), factor: float = 0.1
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Multiplied by `factor` at each share of the run in `at`.
+
+    Source: He et al. 2015, section 4.2 (CIFAR-10: by 0.1 at one half and three quarters),
+    https://arxiv.org/abs/1512.03385
+    """
+    _share("factor", factor)
+    if not at or sorted(set(at)) != list(at) or not (0 < at[0] and at[-1] < 1):
+        raise ConfigError(
+            "optimizer.schedule_options.at: rising shares of the run between 0 and 1, such as "
+            f"[0.5, 0.75]. Got {list(at)}."
+        )
+    # Keras changes the rate after the boundary: the last update before the drop is named.
+    boundaries = [math.ceil(share * steps) - 1 for share in at]
+    rates = [rate * factor**drops for drops in range(len(at) + 1)]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)
+
+
+def polynomial(
+    rate: float, steps: int, *, power: float = 1.0, end: float = 0.0
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """From `rate` to `end * rate` as a power of what is left; power 1 is a straight line.
+
+    rate(t) = rate * (end + (1 - end) * (1 - t / steps)^power)
+    """
+    _share("end", end)
+    if not power > 0:
+        raise ConfigError(f"optimizer.schedule_options.power: must be above 0. Got {power}.")
+    return keras.optimizers.schedules.PolynomialDecay(rate, steps, end * rate, power)
+
+
+def plateau(
+    *, factor: float = 0.3, patience: int = 5, min_delta: float = 0.0, cooldown: int = 0,
+    min_lr: float = 0.0,
+) -> dict[str, Any]:
+    """Arguments of Keras' ReduceLROnPlateau: the rate falls when the score stops improving."""
+    _share("factor", factor)
+    return {
+        "factor": factor, "patience": patience, "min_delta": min_delta, "cooldown": cooldown,
+        "min_lr": min_lr,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Length:
+    """How long a run is."""
+
+    steps_per_epoch: int  # batches
+    epochs: int
+    accumulate: int  # batches per update
+
+    @property
+    def updates(self) -> int:
+        """Updates of the whole run; at least 1."""
+        return max(self.steps_per_epoch * self.epochs // self.accumulate, 1)
+
+
+def default_learning_rate(name: str) -> float:
+    """The rate this tool starts with; 0.001 for an optimizer of the user's own."""
+    return LEARNING_RATES.get(name, 1e-3)
+
+
+def check_optimizer(config: OptimizerConfig) -> str:
+    """The optimizer's name in the registry.
+
+    Raises:
+        ConfigError: if the name, an option or the schedule is unknown, or the optimizer has no
+            momentum and the user gave one.
+    """
+    name = registry.check(registry.OPTIMIZERS, config.name, kind="optimizer")
+    schedule = registry.check(registry.SCHEDULES, config.schedule, kind="schedule")
+    if schedule == "plateau" and config.warmup:
+        raise ConfigError(
+            "optimizer.warmup: the plateau schedule lowers a constant rate, which cannot warm up. "
+            "Use warmup 0, or another schedule."
+        )
+    part = registry.find(registry.OPTIMIZERS, name, kind="optimizer")
+    known = inspect.signature(part).parameters
+    if config.momentum is not None and "momentum" not in known:
+        raise ConfigError(
+            f"optimizer.momentum: {name} has no momentum. Leave it out, or use sgd or rmsprop."
+        )
+    named = {"learning_rate", "momentum", "gradient_accumulation_steps", "kwargs", "name"}
+    allowed = [option for option in known if option not in named]
+    wrong = [
+        f"no such option '{option}' of {name}.{_elsewhere(option)}"
+        f"{registry.suggest(option, allowed)} Known: {', '.join(allowed)}."
+        for option in config.options
+        if option not in allowed
+    ]
+    if wrong:
+        raise ConfigError("optimizer.options:", wrong)
+    return name
+
+
+def _elsewhere(option: str) -> str:
+    """Where a setting lives that is not an option, or nothing."""
+    places = {
+        "learning_rate": " It is the setting optimizer.learning_rate (--lr).",
+        "lr": " It is the setting optimizer.learning_rate (--lr).",
+        "momentum": " It is the setting optimizer.momentum (--momentum).",
+        "gradient_accumulation_steps": " It follows from --batch-size.",
+    }
+    return places.get(option, "")
+
+
+def plateau_options(config: OptimizerConfig) -> dict[str, Any] | None:
+    """Arguments for Keras' ReduceLROnPlateau (without `monitor`), or None for other schedules.
+
+    Raises:
+        ConfigError: if an option of the schedule is unknown or wrong.
+    """
+    if config.schedule.lower() != "plateau":
+        return None
+    registry.check_options(plateau, config.schedule_options, where="optimizer.schedule_options")
+    return plateau(**config.schedule_options)
+
+
+def _learning_rate(config: OptimizerConfig, *, rate: float, length: _Length) -> Any:
+    """A number where the rate can stay constant, else a schedule over the run."""
+    name = registry.check(registry.SCHEDULES, config.schedule, kind="schedule")
+    warmup = round(config.warmup * length.steps_per_epoch / length.accumulate)
+    if name == "plateau" or (name == "constant" and not warmup):
+        return rate
+    part = registry.find(registry.SCHEDULES, name, kind="schedule")
+    registry.check_options(part, config.schedule_options, where="optimizer.schedule_options")
+    if warmup >= length.updates:
+        raise ConfigError(
+            f"optimizer.warmup: {config.warmup:g} epochs are the whole run of {length.epochs}. "
+            "Use a shorter warm-up or more epochs."
+        )
+    schedule = part(rate, length.updates - warmup, **config.schedule_options)
+    return PerUpdate(schedule, warmup=warmup, accumulate=length.accumulate)
+
+
+def build_optimizer(
+    config: OptimizerConfig,
+    *,
+    steps_per_epoch: int,
+    epochs: int,
+    accumulate: int = 1,
+    rate: float = 1.0,
+) -> keras.optimizers.Optimizer:
+    """The optimizer of `config`, with its schedule over the whole run.
+
+    Weight decay (an option of Keras') is left out for biases and for the gain and offset of
+    normalisation layers. With `use_ema` and accumulation Keras averages after every batch: the
+    momentum is converted so that it forgets as much per update as asked.
+
+    Args:
+        config: the section of the settings.
+        steps_per_epoch: batches per epoch.
+        epochs: of the whole run, also when it is resumed.
+        accumulate: batches per update.
+        rate: factor on the learning rate.
+
+    Raises:
+        ConfigError: if a name, an option or its value is wrong.
+    """
+    name = check_optimizer(config)
+    part = registry.find(registry.OPTIMIZERS, name, kind="optimizer")
+    length = _Length(steps_per_epoch=steps_per_epoch, epochs=epochs, accumulate=accumulate)
+    rate *= config.learning_rate or default_learning_rate(name)
+    options: dict[str, Any] = dict(config.options)
+    if config.momentum is not None or name == "sgd":
+        options["momentum"] = MOMENTUM if config.momentum is None else config.momentum
+    if accumulate > 1:
+        options["gradient_accumulation_steps"] = accumulate
+        if options.get("use_ema"):
+            options["ema_momentum"] = options.get("ema_momentum", 0.99) ** (1 / accumulate)
+    options["learning_rate"] = _learning_rate(config, rate=rate, length=length)
+    try:
+        optimizer = part(**options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"optimizer.options: {error}") from error
+    if getattr(optimizer, "weight_decay", None):
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer

@@ -1,0 +1,138 @@
+"""A run folder: where each file of a training run lies, and what state the run is in."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from dnncli.errors import ConfigError, ModelError
+from dnncli.results import write_json
+
+State = Literal["running", "done", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Paths inside one run folder."""
+
+    path: Path
+
+    @property
+    def run(self) -> Path:
+        """Command, versions, seed, device, times, state, result."""
+        return self.path / "run.json"
+
+    @property
+    def config(self) -> Path:
+        """The merged, complete configuration."""
+        return self.path / "config.toml"
+
+    @property
+    def data(self) -> Path:
+        """Fingerprint, classes, counts, skipped files."""
+        return self.path / "data.json"
+
+    @property
+    def split(self) -> Path:
+        """`id,label,split,group` of every row."""
+        return self.path / "split.csv"
+
+    @property
+    def history(self) -> Path:
+        """One row per epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def best(self) -> Path:
+        """The model of the best epoch."""
+        return self.path / "best.keras"
+
+    @property
+    def last(self) -> Path:
+        """The model of the last finished epoch."""
+        return self.path / "last.keras"
+
+    @property
+    def backup(self) -> Path:
+        """All that `--resume` needs, in one file."""
+        return self.path / "backup" / "state.npz"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Logs for TensorBoard."""
+        return self.path / "tensorboard"
+
+    def evaluation(self, name: str) -> Path:
+        """Folder of one evaluation."""
+        return self.path / "eval" / name
+
+    def read(self) -> dict[str, Any]:
+        """What run.json holds.
+
+        Raises:
+            ModelError: if there is no readable run.json.
+        """
+        try:
+            return json.loads(self.run.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"{self.path}: is not a run folder (run.json: {error}). "
+                "Give a folder that `dnncli train` wrote."
+            ) from error
+
+    def update(self, **entries: Any) -> None:
+        """Change entries of run.json, keeping the others."""
+        known = self.read() if self.run.exists() else {}
+        write_json(self.run, known | entries)
+
+
+def now() -> str:
+    """The time, to the second, with its zone."""
+    return datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+
+
+def is_run(path: Path) -> bool:
+    """Whether `path` is a run folder."""
+    return (path / "run.json").is_file()
+
+
+def choose(out: str, *, data: Path, model: str) -> RunDir:
+    """The folder of a new run: `out`, or the next free runs/<data>-<model>[-2, -3 ...].
+
+    Raises:
+        ConfigError: if `out` exists and is not an empty folder.
+    """
+    if out:
+        path = Path(out)
+        if path.is_dir() and not any(path.iterdir()):
+            return RunDir(path)
+        if path.exists():
+            remedy = "Give another --out"
+            if is_run(path):
+                remedy += ", or go on with that run by --resume"
+            raise ConfigError(f"--out {path}: exists already. {remedy}.")
+        return RunDir(path)
+    base = f"{data.resolve().stem}-{model.rpartition(':')[2]}"
+    number = 1
+    while (path := Path("runs") / (base if number == 1 else f"{base}-{number}")).exists():
+        number += 1
+    return RunDir(path)
+
+
+def newest_unfinished(data: Path) -> RunDir:
+    """The run below runs/ on this data set that was changed last and is not done.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    found = []
+    for file in Path("runs").glob("*/run.json"):
+        entry = RunDir(file.parent).read()
+        if entry.get("state") != "done" and Path(entry.get("data", "")) == data.resolve():
+            found.append((file.stat().st_mtime, file.parent))
+    if not found:
+        raise ConfigError(
+            f"--resume: no unfinished run on {data} lies in runs/. Name its folder with --out."
+        )
+    return RunDir(max(found)[1])

@@ -1,0 +1,291 @@
+"""From a plan to a network in training: everything of `train` that needs Keras."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnncli import config as configuration
+from dnncli import devices, rundir
+from dnncli.augment.apply import build as build_policy
+from dnncli.data import pipeline
+from dnncli.data.dataset import ArrayImages, Dataset
+from dnncli.data.normalize import Normalization, fit_normalization
+from dnncli.data.normalize import layers as normalization_layers
+from dnncli.data.pipeline import ImageFormat, Loader, Targets
+from dnncli.data.split import write_split
+from dnncli.errors import DataError
+from dnncli.models.network import Network, build_network, parameters
+from dnncli.predictions import Predictions
+from dnncli.results import Progress, write_json, write_text
+from dnncli.rundir import RunDir
+from dnncli.services.plan import Plan, known_range
+from dnncli.services.train import TrainResult
+from dnncli.training import backup
+from dnncli.training.backup import Backup, TrainState
+from dnncli.training.listener import Listener
+from dnncli.training.loop import Batches, Fit
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A network ready to train, and the rows that will judge it."""
+
+    fit: Fit
+    validation: Loader
+    val_rows: NDArray[np.int64]
+
+
+_STATISTICS_BATCH = 256  # pictures read at a time when a normalisation is fitted
+CARD_SCHEMA = "dnncli.model/1"
+
+
+def prepare(
+    plan: Plan, run: RunDir, *, progress: Progress, listener: Listener | None
+) -> Job:
+    """Decode and check the pictures, fit the normalisation, build the network.
+
+    Raises:
+        DataError: if pictures cannot be decoded and `--on-bad error` was asked for.
+        ModelError: if the network cannot take such pictures.
+    """
+    config = plan.config
+    listener = listener or Listener()
+    form = ImageFormat(
+        height_width=plan.height_width, channels=plan.channels, resize=config.data.resize
+    )
+    loader, train_rows = _load(plan.dataset, plan.train_rows, form, plan, progress, listener)
+    validation, val_rows = loader, plan.val_rows
+    if len(val_rows):
+        validation, val_rows = _load(plan.validation, val_rows, form, plan, progress, listener)
+    normalization = _normalization(plan, loader, train_rows)
+    network = build_network(
+        config.model,
+        height_width=plan.height_width,
+        channels=plan.channels,
+        class_names=plan.dataset.class_names,
+        loss=config.loss.name,
+        normalization=normalization_layers(normalization),
+        seed=config.run.seed,
+    )
+    listener.plan(plan.summary() | {"parameters": parameters(network).total})
+    fit = Fit(
+        config=config,
+        network=network,
+        class_names=plan.dataset.class_names,
+        batches=_batches(plan, loader, train_rows, validation, val_rows),
+        monitor=plan.monitor,
+        run=run,
+        card=_card(plan, normalization, network),
+        listener=listener,
+    )
+    return Job(fit=fit, validation=validation, val_rows=val_rows)
+
+
+def _load(
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    form: ImageFormat,
+    plan: Plan,
+    progress: Progress,
+    listener: Listener,
+) -> tuple[Loader, NDArray[np.int64]]:
+    """A loader for `rows`, all of which were decoded once; kept in memory if they are small."""
+    loader = Loader(dataset=dataset, image_format=form, workers=devices.cores())
+    images = dataset.images
+    if isinstance(images, ArrayImages) and not any(isinstance(a, np.memmap) for a in images.arrays):
+        return loader, rows  # decoded and in memory already
+    pixel_bytes = int(np.prod(form.shape)) * loader.dtype.size
+    keep = len(rows) * pixel_bytes <= plan.config.data.cache_mb * 2**20 // 2
+    cached, bad = pipeline.decode_once(loader, rows, keep=keep, progress=progress)
+    if len(bad):
+        names = [dataset.ids[row] for row in bad]
+        if plan.config.data.on_bad == "error":
+            raise DataError("Pictures that cannot be decoded:", names)
+        listener.note(
+            f"{len(bad)} pictures cannot be decoded and are left out (first: {names[0]})."
+        )
+        rows = np.setdiff1d(rows, bad)
+    if keep:
+        loader = replace(loader, cached=cached, cached_rows=rows)
+    return loader, rows
+
+
+def _normalization(plan: Plan, loader: Loader, train_rows: NDArray[np.int64]) -> Normalization:
+    """Fitted on the training rows only; `auto` leaves it to a network with ready weights."""
+    name = plan.config.data.normalize
+    if name == "auto":
+        name = "none" if plan.config.model.weights != "none" else "minmax"
+    batches = pipeline.batches_of(loader, train_rows, batch_size=_STATISTICS_BATCH)
+    return fit_normalization(name, batches, known_range=known_range(plan.dataset))
+
+
+def _batches(
+    plan: Plan,
+    loader: Loader,
+    train_rows: NDArray[np.int64],
+    validation: Loader,
+    val_rows: NDArray[np.int64],
+) -> Batches:
+    config = plan.config
+    n_classes = len(plan.dataset.class_names)
+    augment = None
+    if plan.policy.steps:
+        augment = build_policy(
+            plan.policy,
+            height_width=plan.height_width,
+            channels=plan.channels,
+            value_range=known_range(plan.dataset) or _value_range(loader, train_rows),
+        )
+    targets = Targets(
+        labels=plan.dataset.labels, n_classes=n_classes, weights=_sample_weights(plan)
+    )
+
+    def training(first_step: int) -> Any:
+        return pipeline.shuffled(
+            loader,
+            train_rows,
+            batch_size=plan.batch_size,
+            targets=targets,
+            seed=config.run.seed,
+            first_step=first_step,
+            shuffle=config.fit.shuffle,
+            augment=augment,
+            accumulate=plan.accumulate,
+        )
+
+    held_out = None
+    if len(val_rows):
+        held_out = pipeline.ordered(
+            validation,
+            val_rows,
+            batch_size=config.fit.validation_batch_size or max(plan.batch_size, 128),
+            targets=Targets(labels=plan.validation.labels, n_classes=n_classes),
+        )
+    return Batches(
+        training=training,
+        validation=held_out,
+        steps_per_epoch=plan.steps_per_epoch,
+        accumulate=plan.accumulate,
+    )
+
+
+def _sample_weights(plan: Plan) -> NDArray[np.float32] | None:
+    """(N,) weight of each row: its own times that of its class; None if all are 1."""
+    own = plan.dataset.weights if plan.config.fit.sample_weight else None
+    if plan.class_weights is None:
+        return own
+    by_class = plan.class_weights[np.maximum(plan.dataset.labels, 0)]
+    return by_class if own is None else by_class * own
+
+
+def _value_range(loader: Loader, rows: NDArray[np.int64]) -> tuple[float, float]:
+    """Smallest and largest pixel value of the training rows."""
+    low, high = np.inf, -np.inf
+    for batch in pipeline.batches_of(loader, rows, batch_size=_STATISTICS_BATCH):
+        low, high = min(low, float(batch.min())), max(high, float(batch.max()))
+    return low, high
+
+
+def _card(plan: Plan, normalization: Normalization, network: Network) -> dict[str, Any]:
+    """What a model file says about itself, beside its layers."""
+    return {
+        "schema": CARD_SCHEMA,
+        "task": plan.dataset.task,
+        "classes": list(plan.dataset.class_names),
+        "image_size": list(plan.height_width),
+        "channels": plan.channels,
+        "resize": plan.config.data.resize,
+        "input_range": known_range(plan.dataset),
+        "normalization": asdict(normalization),
+        "preprocessing": network.preprocessing,
+        "model": plan.config.model.name,
+        "data_fingerprint": plan.dataset.fingerprint,
+    }
+
+
+def write_run(plan: Plan, run: RunDir, job: Job, *, command: Sequence[str]) -> None:
+    """Make the run folder: run.json, config.toml, data.json, split.csv."""
+    config = plan.config
+    dataset = plan.dataset
+    write_json(
+        run.run,
+        {
+            "schema": "dnncli.run/1",
+            "command": shlex.join(["dnncli", *command[1:]]),
+            "data": str(Path(config.data.path).resolve()),
+            "seed": config.run.seed,
+            "state": "running",
+            "started": rundir.now(),
+            **devices.describe(),
+        },
+    )
+    write_text(run.config, configuration.as_toml(config))
+    counts = {
+        split: {
+            name: int(((dataset.splits == split) & (dataset.labels == index)).sum())
+            for index, name in enumerate(dataset.class_names)
+        }
+        for split in ("train", "val", "test")
+    }
+    write_json(
+        run.data,
+        {
+            "path": config.data.path,
+            "kind": dataset.kind,
+            "fingerprint": dataset.fingerprint,
+            "rows": len(dataset),
+            "classes": list(dataset.class_names),
+            "counts": counts,
+            "skipped": [
+                {"path": problem.path, "reason": problem.what}
+                for problem in dataset.problems
+                if problem.action == "skipped"
+            ],
+            "notes": list(plan.notes),
+            "plan": plan.summary() | {"parameters": parameters(job.fit.network).total},
+        },
+    )
+    write_split(dataset, run.split)
+
+
+def load_backup(run: RunDir) -> Backup | None:
+    """The backup to go on from; None if the run was stopped before its first."""
+    return backup.load(run.backup) if run.backup.exists() else None
+
+
+def result(plan: Plan, run: RunDir, job: Job, state: TrainState) -> TrainResult:
+    """Score best.keras on the validation rows, and say how the run ended."""
+    from dnncli.services import evaluate, predict
+
+    validation: dict[str, Any] = {}
+    if len(job.val_rows):
+        truth = predict.truth_of(plan.validation, job.val_rows)
+        probs = predict.run_model(
+            job.fit.network.serving, job.validation, job.val_rows, batch_size=128
+        )
+        predictions = Predictions(
+            ids=truth.ids, class_names=truth.class_names, kind="probability", probs=probs
+        )
+        beta = plan.config.regime.beta or 1.0
+        validation = evaluate.report(predictions, truth, betas=(beta,))
+    return TrainResult(
+        schema="dnncli.train/1",
+        run=run.path,
+        state="done",
+        stopped=state.finished,
+        epochs=state.epoch,
+        best_epoch=state.best_epoch,
+        monitor=plan.monitor,
+        best_value=float("nan") if state.best_value is None else state.best_value,
+        parameters=parameters(job.fit.network).total,
+        seconds=state.seconds,
+        validation=validation,
+        classes=plan.dataset.class_names,
+        notes=plan.notes,
+    )
+
+

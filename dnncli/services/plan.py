@@ -1,0 +1,250 @@
+"""What a training run will do, settled and checked before anything slow is imported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnncli import registry
+from dnncli.augment.policies import Policy, load_policy
+from dnncli.config import TrainConfig, read_toml
+from dnncli.data.dataset import ArrayImages, Dataset
+from dnncli.data.detect import open_dataset
+from dnncli.data.health import health
+from dnncli.data.shapes import default_channels, default_image_size
+from dnncli.data.split import assign_splits
+from dnncli.errors import ConfigError, DataError
+from dnncli.results import Progress, no_progress
+
+# Pictures of a micro-batch times their pixels: keeps activations of the small networks near 0.5 GB.
+_MICRO_BATCH_PIXELS = 2**18
+_IMAGENET_SIZE = (224, 224)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything about a run that does not need Keras to be known."""
+
+    config: TrainConfig
+    dataset: Dataset  # all rows, with their final splits
+    validation: Dataset  # where validation rows are: `dataset`, or a second data set
+    train_rows: NDArray[np.int64]
+    val_rows: NDArray[np.int64]  # rows of `validation`
+    height_width: tuple[int, int]
+    channels: int
+    batch_size: int  # pictures per step
+    accumulate: int  # steps per update of the weights
+    policy: Policy
+    class_weights: NDArray[np.float32] | None  # (C,)
+    monitor: str  # log name of the value that picks the best epoch
+    notes: tuple[str, ...]  # what the user should know
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training batches per epoch."""
+        return self.config.fit.steps_per_epoch or -(-len(self.train_rows) // self.batch_size)
+
+    def summary(self) -> dict[str, Any]:
+        """The plan in words and numbers, for `--dry-run` and the first lines of a run."""
+        counts = {split: int((self.dataset.splits == split).sum()) for split in ("train", "test")}
+        return {
+            "classes": list(self.dataset.class_names),
+            "train": counts["train"],
+            "val": len(self.val_rows),
+            "test": counts["test"],
+            "image_shape": [*self.height_width, self.channels],
+            "model": self.config.model.name,
+            "batch_size": self.batch_size,
+            "steps_per_epoch": self.steps_per_epoch,
+            "steps_per_update": self.accumulate,
+            "epochs": self.config.fit.epochs,
+            "monitor": self.monitor,
+        }
+
+
+def make_plan(config: TrainConfig, *, progress: Progress = no_progress) -> Plan:
+    """Open and check the data, and settle every choice that was left to the tool.
+
+    Raises:
+        DataError: if the data cannot be used.
+        ConfigError: if a setting does not fit the data.
+    """
+    policy = load_policy(config.augment.policy)
+    dataset = _open(config.data.path, config, classes=config.data.classes, progress=progress)
+    splits, notes = assign_splits(
+        dataset,
+        val=0.0 if config.data.validation else _val_share(config),
+        test=config.data.test,
+        seed=config.run.seed,
+        group_by=config.data.group_by,
+    )
+    dataset = replace(dataset, splits=splits)
+    validation = dataset
+    if config.data.validation:
+        validation = _open(
+            config.data.validation, config, classes=dataset.class_names, progress=progress
+        )
+        validation = replace(validation, splits=np.full(len(validation), "val"))
+    train_rows, val_rows = dataset.rows("train"), validation.rows("val")
+    if not len(train_rows):
+        raise DataError(f"{config.data.path}: no row is left for training. Lower data.val or test.")
+    config = _settle(config)
+    size = config.data.image_size or _image_size(config, dataset)
+    batch_size, accumulate = _batches(config, len(train_rows), pixels=size[0] * size[1])
+    return Plan(
+        config=config,
+        dataset=dataset,
+        validation=validation,
+        train_rows=train_rows,
+        val_rows=val_rows,
+        height_width=size,
+        channels=_channels(config, dataset),
+        batch_size=batch_size,
+        accumulate=accumulate,
+        policy=policy,
+        class_weights=_class_weights(config, dataset, train_rows),
+        monitor=_monitor(config, has_validation=bool(len(val_rows))),
+        notes=(*notes, *_health_notes(dataset)),
+    )
+
+
+def _open(
+    path: str, config: TrainConfig, *, classes: Sequence[str], progress: Progress
+) -> Dataset:
+    return open_dataset(
+        path,
+        classes=tuple(classes),
+        split_file=config.data.split or None,
+        on_bad=config.data.on_bad,
+        max_pixels=config.data.max_pixels,
+        progress=progress,
+    )
+
+
+def _val_share(config: TrainConfig) -> float:
+    """data.val, unless Keras' own name for it was used."""
+    share = config.fit.validation_split
+    return config.data.val if share is None else share
+
+
+def _settle(config: TrainConfig) -> TrainConfig:
+    """Replace the names `auto` by what they stand for."""
+    model, loss = config.model, config.loss
+    if model.name == "auto":
+        model = replace(model, name="cnn")
+    if loss.name == "auto":
+        loss = replace(loss, name="cross-entropy")
+    is_application = model.name.lower() in registry.APPLICATIONS
+    if model.weights != "none" and not is_application:
+        raise ConfigError(
+            f"model.weights {model.weights}: '{model.name}' has no ready weights. "
+            f"Networks that have: {', '.join(registry.APPLICATIONS)}."
+        )
+    if model.weights not in ("none", "imagenet") and not Path(model.weights).is_file():
+        raise ConfigError(
+            f"model.weights {model.weights}: no such file. Give none, imagenet or a weights file."
+        )
+    return replace(config, model=model, loss=loss)
+
+
+def _image_size(config: TrainConfig, dataset: Dataset) -> tuple[int, int]:
+    if config.model.weights == "imagenet":
+        return _IMAGENET_SIZE
+    return default_image_size(dataset)
+
+
+def _channels(config: TrainConfig, dataset: Dataset) -> int:
+    match config.data.color:
+        case "rgb":
+            return 3
+        case "grayscale":
+            return 1
+    return default_channels(dataset)
+
+
+def _batches(config: TrainConfig, n_rows: int, *, pixels: int) -> tuple[int, int]:
+    """Pictures per step, and steps per update: full batches that are too large are accumulated."""
+    if config.fit.batch_size != "full":
+        return min(config.fit.batch_size, n_rows), 1
+    micro = max(1, min(n_rows, _MICRO_BATCH_PIXELS // pixels))
+    return micro, -(-n_rows // micro)
+
+
+def _class_weights(
+    config: TrainConfig, dataset: Dataset, train_rows: NDArray[np.int64]
+) -> NDArray[np.float32] | None:
+    """(C,) weight of each class, or None if all are 1."""
+    given = config.fit.class_weight
+    names = dataset.class_names
+    if given == "none":
+        return None
+    counts = np.bincount(dataset.labels[train_rows], minlength=len(names))
+    if given == "balanced":
+        present = np.maximum(counts, 1)
+        return (counts.sum() / (np.count_nonzero(counts) * present)).astype(np.float32)
+    weights = given if isinstance(given, dict) else _read_class_weights(Path(given))
+    wrong = [name for name in weights if name not in names]
+    if wrong:
+        lines = [registry.unknown(name, names, kind="class") for name in wrong]
+        raise ConfigError("fit.class_weight:", lines)
+    return np.array([weights.get(name, 1.0) for name in names], np.float32)
+
+
+def _read_class_weights(path: Path) -> dict[str, float]:
+    """Class weights from a TOML file of lines `name = weight`."""
+    if not path.is_file():
+        raise ConfigError(
+            f"fit.class_weight {path}: is neither none, balanced, nor a TOML file of lines "
+            "'class = weight'."
+        )
+    weights = read_toml(path)
+    wrong = [
+        f"{name}: {value!r} is not a weight >= 0."
+        for name, value in weights.items()
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0
+    ]
+    if wrong:
+        raise ConfigError(f"{path}:", wrong)
+    return {name: float(value) for name, value in weights.items()}
+
+
+def _monitor(config: TrainConfig, *, has_validation: bool) -> str:
+    """Log name of the value that picks the best epoch and stops training."""
+    regime = config.regime
+    name = regime.monitor
+    if name == "auto":
+        name = "loss" if regime.beta is None else "f"
+    if name == "f":
+        name = f"f{regime.beta or 1.0:g}"
+    return f"val_{name}" if has_validation else name
+
+
+def _health_notes(dataset: Dataset) -> list[str]:
+    """Leaks, label conflicts and skipped files, one line each kind."""
+    report = health(dataset)
+    notes = []
+    if report.leaks:
+        notes.append(
+            f"{len(report.leaks)} pictures stand in more than one split "
+            f"(first: {' = '.join(report.leaks[0])}); scores on them say nothing."
+        )
+    if report.conflicts:
+        notes.append(
+            f"{len(report.conflicts)} pictures stand under two labels "
+            f"(first: {' = '.join(report.conflicts[0])})."
+        )
+    skipped = [problem for problem in dataset.problems if problem.action == "skipped"]
+    if skipped:
+        notes.append(f"{len(skipped)} files were skipped (first: {skipped[0]}); see data.json.")
+    return notes
+
+
+def known_range(dataset: Dataset) -> tuple[float, float] | None:
+    """(0, 255) for 8-bit pictures; None where the range has to be measured."""
+    images = dataset.images
+    if isinstance(images, ArrayImages) and images.arrays[0].dtype != np.uint8:
+        return None
+    return (0.0, 255.0)

@@ -1,0 +1,288 @@
+"""Predict every row of a data set with a run or a .keras model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnncli.data.dataset import UNLABELLED, ArrayImages, Dataset
+from dnncli.data.detect import open_dataset
+from dnncli.data.predictions import write_predictions
+from dnncli.errors import ConfigError, DataError, ModelError
+from dnncli.models.card import read_card
+from dnncli.predictions import Predictions
+from dnncli.registry import suggest
+from dnncli.results import Progress, no_progress
+from dnncli.rundir import RunDir, is_run
+
+ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictResult:
+    """What was predicted, and where it went."""
+
+    schema: str
+    out: Path
+    n: int
+    classes: tuple[str, ...]
+    split: str
+    counts: dict[str, int]  # rows decided for each class
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows to predict, and how their pictures must look for the model."""
+
+    dataset: Dataset
+    rows: NDArray[np.int64]
+    split: str  # train, val, test, or "all"
+    card: dict[str, Any]
+    model: Path
+    notes: tuple[str, ...]
+
+
+def predict(
+    target: str | Path,
+    data: str | Path | None = None,
+    *,
+    out: str | Path,
+    split: str | None = None,
+    batch_size: int = 128,
+    on_bad: str = "skip",
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+) -> PredictResult:
+    """Predict a data set and write a predictions file.
+
+    Args:
+        target: a run folder (its best.keras), or a .keras file written by dnncli.
+        data: a data set, labelled or not; None: the data set of the run.
+        out: .csv, .parquet or .npz.
+        split: train, val, test or all. None: test if the data set has one, else all rows.
+        batch_size: pictures predicted at a time; memory only, the numbers do not depend on it.
+
+    Raises:
+        DataError, ModelError, ConfigError: what does not fit, and what to do.
+    """
+    path = Path(out)
+    if path.suffix not in (".csv", ".parquet", ".npz"):
+        raise ConfigError(f"--out {path}: predictions are written as .csv, .parquet or .npz.")
+    if path.exists() and not overwrite:
+        raise ConfigError(f"--out {path}: exists already. Give another name, or --overwrite.")
+    chosen = open_rows(target, data, split=split, on_bad=on_bad, progress=progress)
+    predictions = compute(chosen, batch_size=batch_size, progress=progress)
+    write_predictions(predictions, path)
+    decided = np.bincount(predictions.probs.argmax(axis=1), minlength=len(predictions.class_names))
+    return PredictResult(
+        schema="dnncli.predict/1",
+        out=path,
+        n=len(predictions),
+        classes=predictions.class_names,
+        split=chosen.split,
+        counts=dict(zip(predictions.class_names, decided.tolist(), strict=True)),
+        notes=chosen.notes,
+    )
+
+
+def predict_rows(
+    target: str | Path,
+    data: str | Path | None = None,
+    *,
+    split: str | None = None,
+    batch_size: int = 128,
+    on_bad: str = "skip",
+    progress: Progress = no_progress,
+) -> tuple[Predictions, Predictions, tuple[str, ...]]:
+    """Predictions and truth of the labelled rows of a data set, and notes on both.
+
+    Raises:
+        DataError: if rows have no label, beside the errors of `predict`.
+    """
+    chosen = open_rows(
+        target, data, split=split, on_bad=on_bad, labelled=True, progress=progress
+    )
+    predictions = compute(chosen, batch_size=batch_size, progress=progress)
+    return predictions, truth_of(chosen.dataset, chosen.rows), chosen.notes
+
+
+def find_model(target: str | Path) -> Path:
+    """The .keras file behind a run folder or a path.
+
+    Raises:
+        ModelError: if there is none.
+    """
+    path = Path(target)
+    if is_run(path):
+        if not RunDir(path).best.exists():
+            state = RunDir(path).read().get("state")
+            raise ModelError(
+                f"{path}: holds no best.keras (state: {state}). Finish it with --resume."
+            )
+        return RunDir(path).best
+    if path.is_dir():
+        raise ModelError(f"{path}: is not a run folder: it holds no run.json.")
+    if not path.exists():
+        near = suggest(path.name, [p.name for p in path.parent.glob("*")])
+        raise ModelError(f"{path}: no such run folder or .keras file.{near}")
+    return path
+
+
+def open_rows(
+    target: str | Path,
+    data: str | Path | None,
+    *,
+    split: str | None,
+    on_bad: str = "skip",
+    labelled: bool = False,
+    progress: Progress = no_progress,
+) -> Rows:
+    """Open the data set, check that it fits the model, and choose the rows."""
+    model = find_model(target)
+    card = read_card(model)
+    run = RunDir(Path(target)) if is_run(Path(target)) else None
+    if data is None:
+        if run is None:
+            raise ConfigError(f"{target}: name the data set to predict.")
+        data = run.read()["data"]
+    dataset = _open(Path(data), run, card, labelled=labelled, on_bad=on_bad, progress=progress)
+    _check_range(dataset, card, data)
+    notes = tuple(str(p) for p in dataset.problems if p.action == "skipped")
+    available = (*dataset.declared_splits, ALL)
+    split = split or ("test" if "test" in available else ALL)
+    if split not in available:
+        raise ConfigError(f"--split {split}: this data set has {', '.join(available)}.")
+    rows = np.arange(len(dataset)) if split == ALL else dataset.rows(split)
+    if split != ALL:
+        notes = (*notes, f"Rows of split '{split}': {len(rows)} of {len(dataset)}.")
+    return Rows(dataset=dataset, rows=rows, split=split, card=card, model=model, notes=notes)
+
+
+def _open(
+    data: Path,
+    run: RunDir | None,
+    card: dict[str, Any],
+    *,
+    labelled: bool,
+    on_bad: str,
+    progress: Progress,
+) -> Dataset:
+    """The data set with the model's classes; on the run's own data, with the run's split."""
+    own = run is not None and Path(run.read()["data"]) == data.resolve()
+    try:
+        return open_dataset(
+            data,
+            classes=tuple(card["classes"]),
+            split_file=run.split if own and run is not None else None,
+            on_bad=on_bad,
+            progress=progress,
+        )
+    except DataError:
+        if labelled:
+            raise
+        # Pictures without classes can be predicted all the same.
+        return open_dataset(data, labelled=False, on_bad=on_bad, progress=progress)
+
+
+def _check_range(dataset: Dataset, card: dict[str, Any], data: str | Path) -> None:
+    """Refuse floats in [0, 1] for a network that was trained on 0..255, and the reverse."""
+    images = dataset.images
+    floats = isinstance(images, ArrayImages) and images.arrays[0].dtype.kind == "f"
+    if card.get("input_range") == [0, 255] and floats:
+        highest = max(float(array[:256].max(initial=0)) for array in images.arrays)  # type: ignore[union-attr]
+        if highest <= 1:
+            raise DataError(
+                f"{data}: pixel values end at {highest:g}, but the model was trained on 0..255. "
+                "Multiply by 255 and save as uint8."
+            )
+
+
+def compute(
+    chosen: Rows, *, batch_size: int = 128, progress: Progress = no_progress
+) -> Predictions:
+    """Load the model and predict the chosen rows, in order."""
+    from dnncli import devices
+    from dnncli.data.pipeline import ImageFormat, Loader
+    from dnncli.models.network import load_model
+
+    card = chosen.card
+    loader = Loader(
+        dataset=chosen.dataset,
+        image_format=ImageFormat(
+            height_width=tuple(card["image_size"]),
+            channels=card["channels"],
+            resize=card["resize"],
+        ),
+        workers=devices.cores(),
+    )
+    probs = run_model(
+        load_model(chosen.model), loader, chosen.rows, batch_size=batch_size, progress=progress
+    )
+    return Predictions(
+        ids=tuple(chosen.dataset.ids[row] for row in chosen.rows),
+        class_names=tuple(card["classes"]),
+        kind="probability",
+        probs=probs,
+        metadata={
+            "task": card["task"],
+            "split": chosen.split,
+            "model": card["model"],
+            "model_data": card["data_fingerprint"],
+            "data": chosen.dataset.fingerprint,
+        },
+    )
+
+
+def run_model(
+    model: Any,
+    loader: Any,
+    rows: NDArray[np.int64],
+    *,
+    batch_size: int,
+    progress: Progress = no_progress,
+) -> NDArray[np.float32]:
+    """(n, C) probabilities of `rows`, in order.
+
+    Raises:
+        DataError: if a picture cannot be decoded; it is named.
+    """
+    import tensorflow as tf
+
+    from dnncli.data import pipeline
+
+    call = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    found: list[NDArray[np.float32]] = []
+    done = 0
+    try:
+        for images in pipeline.ordered(loader, rows, batch_size=batch_size):
+            found.append(call(images).numpy())
+            done += len(found[-1])
+            progress("Predicting", done, len(rows))
+    except tf.errors.InvalidArgumentError as error:
+        _, bad = pipeline.decode_once(loader, rows[done : done + 4 * batch_size], keep=False)
+        names = [loader.dataset.ids[row] for row in bad]
+        raise DataError("Pictures that cannot be decoded:", names or [str(error)]) from error
+    return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+
+
+def truth_of(dataset: Dataset, rows: Sequence[int] | NDArray[np.int64]) -> Predictions:
+    """The labels of `rows` as a truth table.
+
+    Raises:
+        DataError: if rows have no label.
+    """
+    labels = dataset.labels[rows]
+    if (labels == UNLABELLED).any():
+        missing = [dataset.ids[row] for row, label in zip(rows, labels) if label == UNLABELLED]
+        raise DataError("Rows without a label cannot be evaluated:", missing)
+    return Predictions(
+        ids=tuple(dataset.ids[row] for row in rows),
+        class_names=dataset.class_names,
+        kind="label",
+        labels=labels,
+        weights=None if dataset.weights is None else dataset.weights[rows].astype(np.float64),
+    )

@@ -1,0 +1,189 @@
+"""Train a classifier: from options to a run folder."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dnncli import config as configuration
+from dnncli import rundir
+from dnncli.config import TrainConfig
+from dnncli.errors import ConfigError, DataError, Interrupted, ModelError
+from dnncli.registry import unknown
+from dnncli.results import Progress, no_progress, plain
+from dnncli.rundir import RunDir
+from dnncli.services.plan import Plan, make_plan
+
+# What may change between a run and its continuation; everything else would change its numbers.
+_RESUMABLE = ("fit.epochs", "run.out", "data.path")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What a training run ended with."""
+
+    schema: str
+    run: Path
+    state: str
+    stopped: str  # "all epochs" or "early stop"
+    epochs: int  # finished
+    best_epoch: int  # counted from 1
+    monitor: str  # what picked it
+    best_value: float
+    parameters: int
+    seconds: float  # of training, start-up excluded
+    validation: dict[str, Any]  # scores of best.keras on the validation rows
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def load_config(
+    data: str | Path,
+    *,
+    file: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[TrainConfig, dict[str, Any]]:
+    """Merge a TOML file, `section.key` settings and flag words; later ones win.
+
+    Returns:
+        The configuration, and what was asked for explicitly ("section.key" -> value).
+    """
+    asked = dict(settings or {})
+    for word, value in (options or {}).items():
+        if word not in configuration.FLAGS:
+            raise ConfigError(unknown(word, configuration.FLAGS, kind="option"))
+        if value is not None:
+            asked[configuration.FLAGS[word]] = value
+    base = configuration.read_toml(Path(file)) if file else {}
+    asked["data.path"] = str(data)
+    source = str(file) if file else "settings"
+    return configuration.merge(base, asked, source=source), asked
+
+
+def train(
+    data: str | Path,
+    *,
+    config: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    dry_run: bool = False,
+    progress: Progress = no_progress,
+    listener: Any = None,
+    **options: Any,
+) -> TrainResult | dict[str, Any]:
+    """Train a network on a data set and write a run folder.
+
+    Args:
+        data: a data set in any form `dnncli` reads.
+        config: TOML file of settings.
+        settings: "section.key" -> value, over the file.
+        resume: go on with the run at `out`, or the newest unfinished one on `data`.
+        dry_run: only return the merged configuration and the plan; nothing slow is imported.
+        progress: told how far reading and decoding are.
+        listener: `dnncli.training.listener.Listener`, told about steps and epochs.
+        **options: the command line's words, as `epochs=20, lr=0.01` (dnncli.config.FLAGS).
+
+    Raises:
+        ConfigError, DataError, ModelError: what is wrong, and what to do.
+        Interrupted: after Ctrl-C, with what was finished saved.
+    """
+    merged, asked = load_config(data, file=config, settings=settings, options=options)
+    run = None
+    if resume:
+        run, merged = _resumed(merged, asked)
+    plan = make_plan(merged, progress=progress)
+    if dry_run:
+        return {"config": configuration.as_toml(plan.config), "plan": plan.summary()}
+    if run is None:
+        run = rundir.choose(merged.run.out, data=Path(data), model=plan.config.model.name)
+    else:
+        _check_same_data(run, plan)
+    return _execute(plan, run, resume=resume, progress=progress, listener=listener)
+
+
+def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainConfig]:
+    """The run to go on with and its configuration.
+
+    Raises:
+        ConfigError: if a setting was asked for that the run does not have.
+    """
+    path = merged.data.path
+    run = RunDir(Path(merged.run.out)) if merged.run.out else rundir.newest_unfinished(Path(path))
+    run.read()
+    saved = configuration.merge(configuration.read_toml(run.config), {}, source=str(run.config))
+    changes = configuration.differences(saved, merged)
+    wrong = [
+        f"{key}: the run has {before!r}, asked for is {after!r}."
+        for key, (before, after) in changes.items()
+        if key in asked and key not in _RESUMABLE
+    ]
+    if wrong:
+        raise ConfigError(f"--resume {run.path}: a run goes on with its own settings:", wrong)
+    epochs = merged.fit.epochs if "fit.epochs" in asked else saved.fit.epochs
+    return run, replace(
+        saved,
+        fit=replace(saved.fit, epochs=epochs),
+        data=replace(saved.data, path=path),
+    )
+
+
+def _check_same_data(run: RunDir, plan: Plan) -> None:
+    import json
+
+    saved = json.loads(run.data.read_text(encoding="utf-8"))
+    if saved["fingerprint"] != plan.dataset.fingerprint:
+        raise DataError(
+            f"--resume {run.path}: the data set is not the one this run began with "
+            f"({saved['path']}). Restore it, or train anew."
+        )
+
+
+def _execute(
+    plan: Plan, run: RunDir, *, resume: bool, progress: Progress, listener: Any
+) -> TrainResult:
+    """Everything that needs Keras: the run folder is made only once all of it was checked."""
+    from dnncli import devices
+    from dnncli.services import fitting
+
+    settings = plan.config.run
+    devices.configure(
+        seed=settings.seed, precision=settings.precision, deterministic=settings.deterministic
+    )
+    job = fitting.prepare(plan, run, progress=progress, listener=listener)
+    saved = fitting.load_backup(run) if resume else None
+    if saved and saved.state.finished and saved.state.epoch >= plan.config.fit.epochs:
+        raise ConfigError(
+            f"--resume {run.path}: this run is finished after {saved.state.epoch} epochs "
+            f"({saved.state.finished}). Ask for more with --epochs."
+        )
+    if not (resume and run.run.exists() and saved):
+        fitting.write_run(plan, run, job, command=sys.argv)
+    run.update(state="running", resumed=rundir.now() if resume else None)
+    try:
+        state = job.fit.train(saved)
+        result = fitting.result(plan, run, job, state)
+    except KeyboardInterrupt as interrupt:
+        run.update(state="interrupted", ended=rundir.now())
+        raise Interrupted(
+            f"Stopped; the best and the last model are in {run.path}. "
+            f"Go on with: dnncli train {plan.config.data.path} --out {run.path} --resume"
+        ) from interrupt
+    except (ModelError, OSError) as error:
+        _mark_failed(run, str(error))
+        raise
+    except Exception as error:
+        _mark_failed(run, repr(error))
+        raise
+    run.update(state="done", ended=rundir.now(), result=plain(result))
+    return result
+
+
+def _mark_failed(run: RunDir, cause: str) -> None:
+    """Write the cause into run.json, unless even that cannot be written (a full disk)."""
+    try:
+        run.update(state="failed", ended=rundir.now(), cause=cause)
+    except OSError:
+        # The file of before is whole; the original error is the one to report.
+        return

@@ -1,0 +1,95 @@
+"""All that a killed run needs to go on with the numbers of an uninterrupted one, in one file."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnncli.errors import ModelError
+from dnncli.results import plain, written
+
+
+@dataclass
+class TrainState:
+    """What training has learned about itself; changes after every epoch."""
+
+    epoch: int = 0  # epochs finished
+    phase: int = 0  # 0: first phase; 1: after unfreezing the backbone
+    phase_start: int = 0  # epochs finished when this phase began
+    history: list[dict[str, float]] = field(default_factory=list)  # one entry per epoch
+    best_epoch: int = 0  # counted from 1; 0: none yet
+    best_value: float | None = None
+    stopping: dict[str, Any] = field(default_factory=dict)  # of the early-stopping callbacks
+    plateau: dict[str, Any] = field(default_factory=dict)  # of the learning-rate plateau callback
+    finished: str = ""  # why training ended, once it has
+    seconds: float = 0.0  # spent in training
+
+
+def save(
+    path: Path,
+    state: TrainState,
+    *,
+    variables: list[NDArray],
+    optimizer: list[NDArray],
+    best: list[NDArray],
+) -> None:
+    """Write the state, the network's and optimizer's variables, and the best epoch's variables."""
+    arrays = {"state": np.frombuffer(json.dumps(plain(asdict(state))).encode(), np.uint8)}
+    for group, values in (("model", variables), ("optimizer", optimizer), ("best", best)):
+        arrays |= {f"{group}/{index}": value for index, value in enumerate(values)}
+    with written(path) as neighbour, neighbour.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup as read from its file."""
+
+    state: TrainState
+    variables: list[NDArray]
+    optimizer: list[NDArray]
+    best: list[NDArray]
+
+
+def load(path: Path) -> Backup:
+    """Read a backup.
+
+    Raises:
+        ModelError: if the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            state = TrainState(**json.loads(archive["state"].tobytes()))
+            groups: dict[str, list[NDArray]] = {"model": [], "optimizer": [], "best": []}
+            for group, values in groups.items():
+                while (name := f"{group}/{len(values)}") in archive.files:
+                    values.append(archive[name])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path}: cannot be read ({error}), so this run cannot go on. Train again."
+        ) from error
+    return Backup(state, groups["model"], groups["optimizer"], groups["best"])
+
+
+def values(variables: list[Any]) -> list[NDArray]:
+    """Copies of Keras variables as NumPy arrays; bfloat16 and the like as raw bytes are not used."""
+    return [np.asarray(variable.numpy()) for variable in variables]
+
+
+def assign(variables: list[Any], saved: list[NDArray], *, what: str) -> None:
+    """Put saved values back.
+
+    Raises:
+        ModelError: if number or shapes do not fit: the backup is of another network.
+    """
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [value.shape for value in saved]:
+        raise ModelError(
+            f"The backup does not fit the {what}: it holds {len(saved)} variables, "
+            f"{len(shapes)} are needed, or their shapes differ. Train again."
+        )
+    for variable, value in zip(variables, saved, strict=True):
+        variable.assign(value)

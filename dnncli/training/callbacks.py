@@ -1,0 +1,199 @@
+"""What happens around every epoch: keeping the best, backing up, stopping, watching for NaN."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from dnncli.errors import ModelError
+from dnncli.results import write_text
+from dnncli.rundir import RunDir
+from dnncli.training import backup
+from dnncli.training.backup import TrainState
+
+# A save may cost this share of the time since the last one; a resumed run repeats what was not
+# saved, with the same numbers.
+_SAVE_SHARE = 0.1
+
+
+class ResumableEarlyStopping(keras.callbacks.EarlyStopping):
+    """Keras' EarlyStopping, with its patience and best value kept over a restart.
+
+    Keras' own starts anew in `on_train_begin`, so that a resumed run stops later than an
+    uninterrupted one.
+    """
+
+    def __init__(self, memory: dict[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.memory = memory
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Start where the run was left."""
+        super().on_train_begin(logs)
+        for name, value in self.memory.items():
+            setattr(self, name, value)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Judge the epoch, and remember the verdict; epochs without validation do not count."""
+        if self.monitor not in (logs or {}):
+            return
+        super().on_epoch_end(epoch, logs)
+        if self.best is not None:
+            best = float(self.best)
+            self.memory.update(best=best, wait=self.wait, best_epoch=self.best_epoch)
+
+
+class ResumablePlateau(keras.callbacks.ReduceLROnPlateau):
+    """Keras' ReduceLROnPlateau, with its counters kept over a restart."""
+
+    def __init__(self, memory: dict[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.memory = memory
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Start where the run was left."""
+        super().on_train_begin(logs)
+        for name, value in self.memory.items():
+            setattr(self, name, value)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Judge the epoch, and remember the verdict; epochs without validation do not count."""
+        if self.monitor not in (logs or {}):
+            return
+        super().on_epoch_end(epoch, logs)
+        if self.best is not None:
+            self.memory.update(
+                best=float(self.best), wait=self.wait, cooldown_counter=self.cooldown_counter
+            )
+
+
+class StopWhenSaturated(keras.callbacks.Callback):
+    """Stop once training accuracy has stayed at or above a level: more epochs only over-fit."""
+
+    def __init__(self, memory: dict[str, Any], *, level: float, patience: int) -> None:
+        super().__init__()
+        self.memory = memory
+        self.level = level
+        self.patience = patience
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Count epochs in a row at or above the level."""
+        above = (logs or {}).get("accuracy", 0.0) >= self.level
+        self.memory["saturated"] = self.memory.get("saturated", 0) + 1 if above else 0
+        if self.memory["saturated"] >= self.patience:
+            self.model.stop_training = True
+
+
+class StopAtNaN(keras.callbacks.Callback):
+    """Stop at the first batch whose loss is not a number."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Look at the running loss: it is NaN from the first such batch on."""
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"The loss became {loss} in batch {batch + 1} of epoch {self.epoch + 1}. "
+                "Try a smaller --lr, --set optimizer.options.clipnorm=1, another --normalize, "
+                "or --precision float32."
+            )
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Remember which epoch it is."""
+        self.epoch = epoch
+
+
+class Keeper(keras.callbacks.Callback):
+    """Keeps history, best and last epoch, and saves all that a resumed run needs.
+
+    Must come after the callbacks whose memories are in `state`, so that it saves their verdict.
+
+    Args:
+        state: read and updated.
+        run: where history.csv, backup, best.keras and last.keras go.
+        monitor: log name of the value that picks the best epoch.
+        higher_is_better: for that value.
+        write_model: called with a path, writes the network with its present variables there.
+        best: variables of the best epoch so far; empty if there is none.
+    """
+
+    def __init__(
+        self,
+        state: TrainState,
+        run: RunDir,
+        *,
+        monitor: str,
+        higher_is_better: bool,
+        write_model: Callable[[Any], None],
+        best: list[Any],
+    ) -> None:
+        super().__init__()
+        self.state = state
+        self.run = run
+        self.monitor = monitor
+        self.higher_is_better = higher_is_better
+        self.write_model = write_model
+        self.best = best
+        self.snapshot: tuple[list[Any], list[Any]] | None = None  # of the last finished epoch
+        self.saved_at = time.monotonic()
+        self.started = self.saved_at
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Record the epoch; keep it if it is the best; save if the last save is long ago."""
+        logs = {name: float(value) for name, value in (logs or {}).items()}
+        state = self.state
+        state.epoch = epoch + 1
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        state.history.append({"epoch": epoch, **logs, "learning_rate": rate})
+        variables = backup.values(self.model.variables)
+        self.snapshot = (variables, backup.values(self.model.optimizer.variables))
+        if self._is_best(logs.get(self.monitor)):
+            state.best_epoch, state.best_value = epoch + 1, logs[self.monitor]
+            self.best = variables
+        now = time.monotonic()
+        state.seconds += now - self.started
+        self.started = now
+        if now >= self.saved_at:
+            self.save()
+
+    def _is_best(self, value: float | None) -> bool:
+        if value is None or math.isnan(value):
+            return False
+        if self.state.best_value is None:
+            return True
+        if self.higher_is_better:
+            return value > self.state.best_value
+        return value < self.state.best_value
+
+    def save(self) -> None:
+        """Write history, backup and both models; the next save waits in proportion to its cost."""
+        if self.snapshot is None:
+            return
+        begin = time.monotonic()
+        variables, optimizer = self.snapshot
+        write_history(self.run, self.state.history)
+        backup.save(
+            self.run.backup, self.state, variables=variables, optimizer=optimizer, best=self.best
+        )
+        self.write_models()
+        self.saved_at = time.monotonic() + (time.monotonic() - begin) / _SAVE_SHARE
+
+    def write_models(self) -> None:
+        """Write best.keras and last.keras; without a finished epoch, both as the network is now."""
+        now = backup.values(self.model.variables)
+        last = self.snapshot[0] if self.snapshot else now
+        for path, variables in ((self.run.best, self.best or last), (self.run.last, last)):
+            backup.assign(self.model.variables, variables, what="network")
+            self.write_model(path)
+        backup.assign(self.model.variables, now, what="network")
+
+
+def write_history(run: RunDir, history: list[dict[str, float]]) -> None:
+    """Write history.csv with the columns of Keras' CSVLogger: epoch, then names in order."""
+    names = sorted({name for entry in history for name in entry} - {"epoch"})
+    lines = [",".join(["epoch", *names])]
+    for entry in history:
+        row = [repr(entry[name]) if name in entry else "NA" for name in names]
+        lines.append(",".join([str(int(entry["epoch"])), *row]))
+    write_text(run.history, "\n".join(lines) + "\n")

@@ -1,0 +1,204 @@
+"""One run of Keras' `fit`: phases, callbacks, resuming, interrupting."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras  # noqa: TID253
+
+from dnncli import registry
+from dnncli.config import TrainConfig
+from dnncli.errors import ConfigError
+from dnncli.losses import build_loss
+from dnncli.models.network import Network, save_model
+from dnncli.optimizers import build_optimizer
+from dnncli.rundir import RunDir
+from dnncli.training import backup, callbacks
+from dnncli.training.backup import Backup, TrainState
+from dnncli.training.interruption import Interruption
+from dnncli.training.listener import Announcer, Listener
+from dnncli.training.metrics import ClassScores
+
+# After unfreezing, ready-trained weights are moved in steps this much smaller.
+_UNFROZEN_RATE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """What `fit` reads: `training(first_step)` gives endless batches from a global step on."""
+
+    training: Any  # Callable[[int], tf.data.Dataset]
+    validation: Any | None  # tf.data.Dataset, finite
+    steps_per_epoch: int
+    accumulate: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A part of training with one set of trainable layers."""
+
+    epochs: int  # epoch at which it ends, counted over all phases
+    frozen: bool
+    rate: float  # factor on the learning rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """Everything one run of training needs."""
+
+    config: TrainConfig
+    network: Network
+    class_names: tuple[str, ...]
+    batches: Batches
+    monitor: str
+    run: RunDir
+    card: dict[str, Any]  # goes into the model files
+    listener: Listener = field(default_factory=Listener)
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Frozen backbone first, then all layers; one phase where nothing is frozen."""
+        model, epochs = self.config.model, self.config.fit.epochs
+        frozen = bool(self.network.backbone) and model.weights != "none"
+        first = Phase(epochs=epochs, frozen=frozen, rate=1.0)
+        if not model.unfreeze:
+            return (first,)
+        return first, Phase(epochs=epochs + model.unfreeze, frozen=False, rate=_UNFROZEN_RATE)
+
+    def train(self, saved: Backup | None = None) -> TrainState:
+        """Run every phase, from `saved` on if given; the network is left as in its best epoch.
+
+        Raises:
+            KeyboardInterrupt: after both models and the backup were written.
+            ModelError: if the loss is no longer a number.
+        """
+        state = saved.state if saved else TrainState(epoch=self.config.fit.initial_epoch)
+        best = saved.best if saved else []
+        while state.phase < len(self.phases):
+            best = self._run_phase(state, saved, best)
+            saved = None
+            state.phase += 1
+            state.phase_start = state.epoch
+            state.stopping.clear()
+            state.plateau.clear()
+            backup.assign(self.network.training.variables, best, what="network")
+        return state
+
+    def _run_phase(self, state: TrainState, saved: Backup | None, best: list[Any]) -> list[Any]:
+        """Run one phase to its end; returns the variables of the best epoch so far."""
+        phase = self.phases[state.phase]
+        model = self.network.training
+        for layer in self.network.backbone:
+            layer.trainable = not phase.frozen
+        optimizer = self._compile(phase, epochs=phase.epochs - state.phase_start)
+        if saved:
+            backup.assign(model.variables, saved.variables, what="network")
+            backup.assign(optimizer.variables, saved.optimizer, what="optimizer")
+        keeper = callbacks.Keeper(
+            state,
+            self.run,
+            monitor=self.monitor,
+            higher_is_better=self._higher_is_better,
+            write_model=lambda path: save_model(self.network.serving, path, self.card),
+            best=best,
+        )
+        steps = self.batches.steps_per_epoch
+        end = self._end(state, phase)
+        interruption = Interruption()
+        try:
+            if state.epoch < end:
+                with interruption.caught():
+                    model.fit(
+                        self.batches.training(state.epoch * steps),
+                        epochs=end,
+                        initial_epoch=state.epoch,
+                        steps_per_epoch=steps,
+                        validation_data=self.batches.validation,
+                        validation_steps=self.config.fit.validation_steps,
+                        validation_freq=self.config.fit.validation_freq,
+                        callbacks=[*self._callbacks(state, keeper, steps=steps), interruption],
+                        verbose=0,
+                    )
+            if state.phase + 1 == len(self.phases):
+                state.finished = "early stop" if state.epoch < phase.epochs else "all epochs"
+            keeper.save()
+        except KeyboardInterrupt:
+            keeper.save()
+            if keeper.snapshot is None:
+                keeper.write_models()
+            raise
+        return keeper.best
+
+    def _end(self, state: TrainState, phase: Phase) -> int:
+        """The last epoch of a phase; the present one if its early stopping has already spoken."""
+        patience = self.config.regime.early_stop
+        stopped = patience and state.stopping.get("wait", 0) >= patience
+        saturated = self.config.regime.saturation and (
+            state.stopping.get("saturated", 0) >= self.config.regime.saturation_patience
+        )
+        return state.epoch if stopped or saturated else phase.epochs
+
+    @property
+    def _higher_is_better(self) -> bool:
+        return not self.monitor.endswith("loss")
+
+    def _compile(self, phase: Phase, *, epochs: int) -> keras.optimizers.Optimizer:
+        config = self.config
+        model = self.network.training
+        optimizer = build_optimizer(
+            config.optimizer,
+            steps_per_epoch=self.batches.steps_per_epoch,
+            epochs=epochs,
+            accumulate=self.batches.accumulate,
+            rate=phase.rate,
+        )
+        model.compile(
+            optimizer=optimizer,
+            loss=build_loss(config.loss, class_names=self.class_names),
+            metrics=[
+                ClassScores(n_classes=len(self.class_names), beta=config.regime.beta or 1.0)
+            ],
+            jit_compile=False,  # XLA on a CPU makes convolutions several times slower
+        )
+        optimizer = model.optimizer  # mixed precision may have wrapped it
+        optimizer.build(model.trainable_variables)
+        return optimizer
+
+    def _callbacks(
+        self, state: TrainState, keeper: callbacks.Keeper, *, steps: int
+    ) -> list[keras.callbacks.Callback]:
+        config, regime = self.config, self.config.regime
+        mode = "max" if self._higher_is_better else "min"
+        chosen: list[keras.callbacks.Callback] = [callbacks.StopAtNaN()]
+        if config.optimizer.schedule == "plateau":
+            options = {"factor": 0.3, "patience": 5} | config.optimizer.schedule_options
+            plateau = callbacks.ResumablePlateau(
+                state.plateau, monitor=self.monitor, mode=mode, **options
+            )
+            chosen.append(plateau)
+        if regime.early_stop:
+            stopping = callbacks.ResumableEarlyStopping(
+                state.stopping, monitor=self.monitor, mode=mode, patience=regime.early_stop
+            )
+            chosen.append(stopping)
+        if regime.saturation:
+            saturated = callbacks.StopWhenSaturated(
+                state.stopping, level=regime.saturation, patience=regime.saturation_patience
+            )
+            chosen.append(saturated)
+        if config.run.tensorboard:
+            chosen.append(
+                keras.callbacks.TensorBoard(str(self.run.tensorboard), write_graph=False)
+            )
+        chosen += [_user_callback(name) for name in config.fit.callbacks]
+        announcer = Announcer(self.listener, steps=steps, epochs=self.phases[-1].epochs)
+        return [*chosen, keeper, announcer]
+
+
+def _user_callback(name: str) -> keras.callbacks.Callback:
+    """A callback of the user's own, by import string."""
+    made = registry.find({}, name, kind="callback")()
+    if not isinstance(made, keras.callbacks.Callback):
+        raise ConfigError(f"fit.callbacks: '{name}' is not a keras.callbacks.Callback.")
+    return made
+
+
