@@ -90,9 +90,9 @@ def scaled(values: NDArray) -> NDArray[np.uint8]:
     finite = np.isfinite(values)
     floats = np.where(finite, values, 0).astype(np.float64)
     low, high = floats.min(where=finite, initial=np.inf), floats.max(where=finite, initial=-np.inf)
-    if is_float and 0 <= low and high <= 1:
+    if is_float and low >= 0 and high <= 1:
         floats *= 255
-    elif not is_float and 0 <= low and 255 < high <= 65535:
+    elif not is_float and low >= 0 and 255 < high <= 65535:
         floats = np.floor(floats / 256)
     elif low < 0 or high > 255:
         floats = np.where(finite, (floats - low) * (255 / max(high - low, 1e-300)), 0)
@@ -168,7 +168,7 @@ def fit_to(images: Any, *, height_width: tuple[int, int], how: Resize) -> Any:
     """
     import tensorflow as tf
 
-    wanted = tuple(height_width)
+    wanted = (height_width[0], height_width[1])
     rank = len(images.shape)
     known = images.shape[rank - 3 : rank - 1]
     if known.is_fully_defined():

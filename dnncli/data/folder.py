@@ -11,7 +11,7 @@ import numpy as np
 
 from dnncli.data.dataset import SPLITS, UNLABELLED, Dataset, FileImages, Problem
 from dnncli.data.header import FORMATS, MAX_PIXELS
-from dnncli.data.scan import Scan, scan
+from dnncli.data.scan import scan
 from dnncli.errors import DataError
 from dnncli.registry import suggest
 from dnncli.results import Progress, no_progress
@@ -27,13 +27,16 @@ SPLIT_FOLDERS = {
     "testing": "test",
 }
 
+_RANK = {split: number for number, split in enumerate(("", *SPLITS))}
+
 _JUNK = frozenset(("__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini"))
 
 # Extensions of files that stand beside pictures and are none: left out without a word.
-_OTHER_FILES = frozenset(
-    "avi bak cfg csv db doc docx gz h5 hdf5 htm html ini ipynb js json jsonl lock log mat md mov "
-    "mp3 mp4 npy npz parquet pdf pkl pt pth py rar rst sh tar tfrecord toml tsv txt wav xls xlsx "
-    "xml yaml yml zip 7z".split()
+_OTHER_FILES = (
+    *("avi", "bak", "cfg", "csv", "db", "doc", "docx", "gz", "h5", "hdf5", "htm", "html", "ini"),
+    *("ipynb", "js", "json", "jsonl", "lock", "log", "mat", "md", "mov", "mp3", "mp4", "npy"),
+    *("npz", "parquet", "pdf", "pkl", "pt", "pth", "py", "rar", "rst", "sh", "tar", "tfrecord"),
+    *("toml", "tsv", "txt", "wav", "xls", "xlsx", "xml", "yaml", "yml", "zip", "7z"),
 )
 
 
@@ -85,50 +88,32 @@ def read_folder(
     found = _walk(root)
     places = _places(found, root, labelled=labelled)
     problems = list(found.problems)
+    names = list(found.names)
     if labelled:
         problems += _strays(found, places)
-        picked = [index for index, place in enumerate(places) if place.class_name]
-    else:
-        picked = list(range(len(places)))
-    names = [found.names[index] for index in picked]
+        names = [name for name in names if places[name].class_name]
     paths = [os.path.join(root.absolute(), name) for name in names]  # noqa: PTH118
     seen = scan(paths, max_pixels=max_pixels, progress=progress)
     problems += [Problem(path=names[i], what=what) for i, what in seen.problems.items()]
     problems += [
         Problem(path=names[i], what=what, action="noted") for i, what in seen.notes.items()
     ]
-    rank = {split: number for number, split in enumerate(("", *SPLITS))}
-    rows = sorted(seen.good.tolist(), key=lambda i: (rank[places[picked[i]].split], names[i]))
+    rows = sorted(seen.good.tolist(), key=lambda i: (_RANK[places[names[i]].split], names[i]))
     if not rows:
         raise _nothing(root, found, problems)
-    kept = [places[picked[i]] for i in rows]
+    kept = [places[names[i]] for i in rows]
+    class_names = tuple(classes)
     if labelled:
-        class_names, remarks = _class_names(root, found, places, kept, classes)
+        class_names, remarks = _class_names(root, found, kept, classes)
         problems += remarks
-    else:
-        class_names = tuple(classes)
-    return _dataset(root, rows, names, paths, seen, kept, class_names, problems)
-
-
-def _dataset(
-    root: Path,
-    rows: list[int],
-    names: list[str],
-    paths: list[str],
-    seen: Scan,
-    places: list[_Place],
-    class_names: tuple[str, ...],
-    problems: list[Problem],
-) -> Dataset:
     index = {name: number for number, name in enumerate(class_names)}
-    labels = [index.get(place.class_name, UNLABELLED) for place in places]
     return Dataset(
         kind="folder",
         root=root,
         ids=tuple(names[i] for i in rows),
-        labels=np.array(labels, np.int32),
+        labels=np.array([index.get(place.class_name, UNLABELLED) for place in kept], np.int32),
         class_names=class_names,
-        splits=np.array([place.split for place in places]),
+        splits=np.array([place.split for place in kept]),
         images=FileImages(
             paths=tuple(paths[i] for i in rows),
             routes=seen.routes[rows],
@@ -147,7 +132,7 @@ def _walk(root: Path) -> _Found:
     others: Counter = Counter()
     problems: list[Problem] = []
     visited: set[tuple[int, int]] = set()
-    real, links = [""], []
+    real, links = [""], list[str]()
     while real or links:
         is_link = not real
         folder = links.pop(0) if is_link else real.pop()
@@ -190,48 +175,51 @@ def _entries(root: Path, folder: str, problems: list[Problem]) -> Iterator[tuple
         name = f"{folder}/{entry.name}" if folder else entry.name
         if not name.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in name):
             shown = name.encode("utf-8", "backslashreplace").decode()
-            what = "its name is not valid UTF-8, so no table can hold it. Rename it."
-            problems.append(Problem(path=shown, what=what))
+            what = "its name is not valid UTF-8, so no table can hold it."
+            problems.append(Problem(path=shown, what=what, remedy="Rename it."))
         elif not entry.is_dir():
             yield name, "file"
         else:
             yield name, "link" if entry.is_symlink() else "folder"
 
 
-def _places(found: _Found, root: Path, *, labelled: bool) -> list[_Place]:
-    """Split and class of every file.
+def _places(found: _Found, root: Path, *, labelled: bool) -> dict[str, _Place]:
+    """Split and class of every file by its name.
 
     The top folders are splits if pictures lie in class folders below them, and all of them are
     called like splits, or `train` and another one is; `train` alone may well be a class.
     """
-    parts = [name.split("/") for name in found.names]
-    top = {part[0] for part in parts if len(part) > 1}
+    parts = {name: name.split("/") for name in found.names}
+    top = {part[0] for part in parts.values() if len(part) > 1}
     split_of = {name: SPLIT_FOLDERS[name.lower()] for name in top if name.lower() in SPLIT_FOLDERS}
     only_splits = len(split_of) == len(top)
     kinds = set(split_of.values())
     if split_of and (only_splits or ("train" in kinds and len(kinds) > 1)):
-        if not labelled or any(len(part) > 2 and part[0] in split_of for part in parts):
-            return [
-                _Place(
+        if not labelled or any(len(part) > 2 and part[0] in split_of for part in parts.values()):
+            return {
+                name: _Place(
                     split=split_of.get(part[0], ""),
                     class_name=part[1] if part[0] in split_of and len(part) > 2 else "",
                 )
-                for part in parts
-            ]
+                for name, part in parts.items()
+            }
         if "train" in kinds:
             raise DataError(
                 f"{root}: {', '.join(sorted(split_of))} hold pictures, but no class folders. "
                 "Expected <split>/<class>/<picture>; or describe them in a CSV with the columns "
                 "path,label,split."
             )
-    return [_Place(split="", class_name=part[0] if len(part) > 1 else "") for part in parts]
+    return {
+        name: _Place(split="", class_name=part[0] if len(part) > 1 else "")
+        for name, part in parts.items()
+    }
 
 
-def _strays(found: _Found, places: list[_Place]) -> list[Problem]:
+def _strays(found: _Found, places: dict[str, _Place]) -> list[Problem]:
     """One remark for each folder that holds files outside of all class folders."""
     strays: dict[str, list[str]] = defaultdict(list)
-    for name, place in zip(found.names, places, strict=True):
-        if not place.class_name:
+    for name in found.names:
+        if not places[name].class_name:
             strays[name.rpartition("/")[0]].append(name)
     return [
         Problem(
@@ -261,7 +249,7 @@ def _nothing(root: Path, found: _Found, problems: list[Problem]) -> DataError:
 
 
 def _class_names(
-    root: Path, found: _Found, places: list[_Place], kept: list[_Place], classes: Sequence[str]
+    root: Path, found: _Found, kept: list[_Place], classes: Sequence[str]
 ) -> tuple[tuple[str, ...], list[Problem]]:
     """The class names in order, and what is odd about the classes."""
     counts = Counter((place.split, place.class_name) for place in kept)
@@ -271,14 +259,14 @@ def _class_names(
     known = set(declared if classes or "train" not in used else used["train"])
     unknown = sorted(key for key in counts if key[1] not in known)
     if unknown:
-        whose = "is not one of the declared classes" if classes else "train does not have"
+        whose = "are not declared" if classes else "train does not have"
         lines = [
-            f"{f'{split}/' if split else ''}{name}: {counts[split, name]} pictures of class "
-            f"'{name}'.{suggest(name, sorted(known))}"
+            f"{f'{split}/' if split else ''}{name}: {counts[split, name]} of class '{name}'."
+            f"{suggest(name, sorted(known))}"
             for split, name in unknown
         ]
         raise DataError(
-            f"{root}: {len(unknown)} class folders that {whose}. "
+            f"{root}: pictures of classes that {whose}. "
             f"Known: {', '.join(sorted(known))}. Move or remove them, or declare --classes.",
             lines,
         )
@@ -288,32 +276,27 @@ def _class_names(
             "at least two: one folder for each."
         )
     return declared, [
-        *_without_pictures(found, places, declared, used),
+        *_without_pictures(found, declared, used),
         *_missing(declared, used),
         *_alike(declared),
     ]
 
 
 def _without_pictures(
-    found: _Found,
-    places: list[_Place],
-    declared: tuple[str, ...],
-    used: dict[str, set[str]],
+    found: _Found, declared: tuple[str, ...], used: dict[str, set[str]]
 ) -> list[Problem]:
     """Class folders that give no row."""
-    has_splits = any(place.split for place in places)
-    depth = 1 if has_splits else 0
+    has_splits = any(used)
     remarks = []
     for folder in found.folders:
         parts = folder.split("/")
-        if not folder or len(parts) != depth + 1:
+        if not folder or len(parts) != 1 + has_splits:
             continue
         split = SPLIT_FOLDERS.get(parts[0].lower()) if has_splits else ""
         if split is not None and parts[-1] not in used.get(split, ()):
             kept = parts[-1] in declared
             what = "class folder without a usable picture" + ("." if kept else ": left out.")
-            action = "noted" if kept else "skipped"
-            remarks.append(Problem(path=folder, what=what, action=action))
+            remarks.append(Problem(path=folder, what=what, action="noted" if kept else "ignored"))
     return remarks
 
 

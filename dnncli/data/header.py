@@ -8,13 +8,11 @@ import importlib
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dnncli.data.dataset import Route
-
-if TYPE_CHECKING:
-    from PIL.ImageFile import ImageFile
 
 MAX_PIXELS = 178_956_970  # the limit that Pillow takes for a decompression bomb
 HEAD = 256  # bytes from which `sniff` tells what a file is
@@ -64,10 +62,8 @@ _OTHERS = (
     (re.compile(rb"[\t\n\r\x20-\x7e]+\Z"), "not an image but text."),
 )
 
-_MODES = frozenset(
-    "1 L LA La P PA RGB RGBA RGBa RGBX CMYK YCbCr LAB HSV I F I;16 I;16L I;16B I;16N".split()
-)
-GREY_MODES = frozenset("1 L LA La I F I;16 I;16L I;16B I;16N".split())
+GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+_COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 
 # An EXIF orientation (tag 0x0112, either byte order) that is not plainly 1, or an XMP one.
 _MAYBE_ROTATED = re.compile(
@@ -92,7 +88,7 @@ class Look:
     problem: str = ""  # why it cannot be read; empty if it can
 
 
-class _Unreadable(Exception):
+class _UnreadableError(Exception):
     """The bytes are damaged; the text says how."""
 
 
@@ -115,9 +111,9 @@ def look(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Look:
             case "GIF":
                 return _gif(data, max_pixels)
             case "WebP" if len(data) < 8 + int.from_bytes(data[4:8], "little"):
-                raise _Unreadable("truncated: shorter than its header says.")
+                raise _UnreadableError("truncated: shorter than its header says.")
         return _by_pillow(data, form, max_pixels)
-    except _Unreadable as error:
+    except _UnreadableError as error:
         return Look(format=form, problem=str(error))
 
 
@@ -134,8 +130,8 @@ def what_else(data: bytes) -> str:
     return next((what for magic, what in _OTHERS if magic.match(head)), "not an image.")
 
 
-def opened(data: bytes, form: str) -> "ImageFile":
-    """The picture as Pillow sees it, its pixels not yet decoded.
+def opened(data: bytes, form: str) -> Any:
+    """A Pillow image whose pixels are not decoded yet.
 
     Raises:
         any of PILLOW_ERRORS.
@@ -158,57 +154,60 @@ def orientation(image: Any) -> int:
 
 def _check_pixels(height: int, width: int, max_pixels: int) -> None:
     if height < 1 or width < 1:
-        raise _Unreadable(f"damaged: {width} x {height} pixels.")
+        raise _UnreadableError(f"damaged: {width} x {height} pixels.")
     if height * width > max_pixels:
-        raise _Unreadable(
+        raise _UnreadableError(
             f"{width} x {height} pixels: more than the limit of {max_pixels:,} (max_pixels)."
         )
 
 
 def _jpeg(data: bytes, max_pixels: int) -> Look:
     """Walk the segments up to the picture data, then look for the end of it."""
-    at, frame, maybe_rotated = 2, None, False
-    while True:
-        at = data.find(b"\xff", at)
-        if at < 0 or at + 4 > len(data):
-            raise _Unreadable("truncated: ends before its picture data.")
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        if marker <= 1 or 0xD0 <= marker <= 0xD7:  # no segment follows
-            at += 2
-            continue
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker == 0xD9 or end < at + 4:
-            raise _Unreadable("damaged: no picture data.")
-        if end > len(data):
-            raise _Unreadable("truncated: ends before its picture data.")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            if end - at < 10:
-                raise _Unreadable("damaged: its frame header is too short.")
-            frame = (marker, *struct.unpack_from(">BHHB", data, at + 4))
+    frame, maybe_rotated, scan = None, False, 0
+    for marker, start, end in _segments(data):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and end - start >= 6:
+            frame = (marker, *struct.unpack_from(">BHHB", data, start))
         elif marker == 0xE1:
-            maybe_rotated |= _MAYBE_ROTATED.search(data, at, end) is not None
-        elif marker == 0xDA:
-            break
-        at = end
+            maybe_rotated |= _MAYBE_ROTATED.search(data, start, end) is not None
+        scan = end
     if frame is None:
-        raise _Unreadable("damaged: no frame header.")
+        raise _UnreadableError("damaged: no frame header.")
     process, bits, height, width, components = frame
     _check_pixels(height, width, max_pixels)
     # Inside picture data 0xFF is always followed by 0 or a restart marker.
-    finish = data.find(b"\xff\xd9", end)
+    finish = data.find(b"\xff\xd9", scan)
     if finish < 0:
-        raise _Unreadable("truncated: the end of its picture data is missing.")
-    if finish == end:
-        raise _Unreadable("damaged: no picture data.")
+        raise _UnreadableError("truncated: the end of its picture data is missing.")
+    if finish == scan:
+        raise _UnreadableError("damaged: no picture data.")
     plain = process in (0xC0, 0xC1, 0xC2) and bits == 8 and components in (1, 3)
     if maybe_rotated or not plain:
         return _by_pillow(data, "JPEG", max_pixels)
     return Look(
         format="JPEG", route=Route.TENSORFLOW, height=height, width=width, grey=components == 1
     )
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(marker, start and end of the body) of the JPEG segments up to the first start of scan."""
+    at, marker = 2, 0
+    while marker != 0xDA:
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 4 > len(data):
+            raise _UnreadableError("truncated: ends before its picture data.")
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+        elif marker <= 1 or 0xD0 <= marker <= 0xD8:  # nothing follows
+            at += 2
+        else:
+            end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+            if marker == 0xD9 or end < at + 4:
+                raise _UnreadableError("damaged: no picture data.")
+            if end > len(data):
+                raise _UnreadableError("truncated: ends before its picture data.")
+            yield marker, at + 4, end
+            at = end
 
 
 def _png(data: bytes, max_pixels: int) -> Look:
@@ -218,13 +217,15 @@ def _png(data: bytes, max_pixels: int) -> Look:
     maybe_rotated = False
     while kind != b"IEND":
         if at + 12 > len(data):
-            raise _Unreadable("truncated: ends before its last chunk.")
+            raise _UnreadableError("truncated: ends before its last chunk.")
         length = int.from_bytes(view[at : at + 4], "big")
         kind, end = bytes(view[at + 4 : at + 8]), at + 12 + length
         if end > len(data):
-            raise _Unreadable("truncated: ends before its last chunk.")
+            raise _UnreadableError("truncated: ends before its last chunk.")
         if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
-            raise _Unreadable(f"damaged: wrong checksum in its {kind.decode('latin-1')!r} chunk.")
+            raise _UnreadableError(
+                f"damaged: wrong checksum in its {kind.decode('latin-1')!r} chunk."
+            )
         body = view[at + 8 : end - 4]
         chunks.setdefault(kind, body)
         # Text may be compressed, so its keyword is all there is to go by.
@@ -234,7 +235,7 @@ def _png(data: bytes, max_pixels: int) -> Look:
         )
         at = end
     if len(chunks.get(b"IHDR", b"")) != 13 or b"IDAT" not in chunks:
-        raise _Unreadable("damaged: no header or no picture data.")
+        raise _UnreadableError("damaged: no header or no picture data.")
     width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
     _check_pixels(height, width, max_pixels)
     special = (b"tRNS", b"acTL")
@@ -251,7 +252,7 @@ def _png(data: bytes, max_pixels: int) -> Look:
 def _gif(data: bytes, max_pixels: int) -> Look:
     """Walk the blocks: the first frame must be whole; the others are only counted."""
     if len(data) < 13:
-        raise _Unreadable("truncated: ends inside its header.")
+        raise _UnreadableError("truncated: ends inside its header.")
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     _check_pixels(height, width, max_pixels)
     at, frames = 13 + _colours(flags), 0
@@ -270,7 +271,7 @@ def _gif(data: bytes, max_pixels: int) -> Look:
         frames += is_frame
         at = blocks + 1
     if not frames:
-        raise _Unreadable("truncated: its first frame is not whole.")
+        raise _UnreadableError("truncated: its first frame is not whole.")
     note = f"only the first of its {frames} frames is used." if frames > 1 else ""
     return replace(_by_pillow(data, "GIF", max_pixels), note=note)
 
@@ -286,8 +287,8 @@ def _by_pillow(data: bytes, form: str, max_pixels: int) -> Look:
         image = opened(data, form)
         width, height = image.size
         _check_pixels(height, width, max_pixels)
-        if image.mode not in _MODES:
-            raise _Unreadable(f"{form} of mode {image.mode} is not supported.")
+        if image.mode not in GREY_MODES + _COLOUR_MODES:
+            raise _UnreadableError(f"{form} of mode {image.mode} is not supported.")
         frames = 1 if form == "GIF" else getattr(image, "n_frames", 1)
         mode = image.mode
         # A TIFF is turned upright by Pillow itself, and its size is the upright one already.
@@ -295,7 +296,7 @@ def _by_pillow(data: bytes, form: str, max_pixels: int) -> Look:
         if not _is_whole(image, form, len(data)):
             image.load()
     except PILLOW_ERRORS as error:
-        raise _Unreadable(f"damaged {form}: {error or type(error).__name__}.") from error
+        raise _UnreadableError(f"damaged {form}: {error or type(error).__name__}.") from error
     if turned in _SIDEWAYS:
         height, width = width, height
     return Look(
@@ -325,4 +326,3 @@ def _note(mode: str, frames: int) -> str:
     if mode == "I":
         notes.append("32-bit values: 0..255 stays, 0..65535 becomes 0..255, else min-max.")
     return " ".join(notes)
-
