@@ -62,6 +62,23 @@ def written(path: Path) -> Iterator[Path]:
         neighbour.unlink(missing_ok=True)
 
 
+@contextmanager
+def written_folder(path: Path) -> Iterator[Path]:
+    """A new neighbour folder of `path` to fill; it replaces `path` when the block ends well.
+
+    If the block raises, the neighbour is removed and `path` is untouched. The caller makes sure
+    that a folder already there may go.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=path.parent) as name:
+        neighbour = Path(name) / "new"
+        neighbour.mkdir()
+        yield neighbour
+        if path.exists():
+            path.rename(Path(name) / "old")
+        neighbour.rename(path)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with written(path) as neighbour:

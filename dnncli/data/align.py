@@ -45,7 +45,7 @@ def align(
     """
     if normalize_ids == "nfc":
         predictions, truth = _nfc(predictions, names[0]), _nfc(truth, names[1])
-    predictions = _take(predictions, truth.ids, names)
+    predictions = _take(predictions, truth, names)
     if predictions.kind != "label" or predictions.class_names == truth.class_names:
         return predictions, truth
     union = tuple(sorted({*predictions.class_names, *truth.class_names}))
@@ -60,8 +60,9 @@ def _nfc(table: Predictions, name: str) -> Predictions:
     return replace(table, ids=ids)
 
 
-def _take(predictions: Predictions, ids: tuple[str, ...], names: tuple[str, str]) -> Predictions:
-    """The rows with `ids`, in that order."""
+def _take(predictions: Predictions, truth: Predictions, names: tuple[str, str]) -> Predictions:
+    """The rows of the truth, in its order."""
+    ids, splits = truth.ids, truth.metadata.get("splits", ())
     if predictions.ids == ids:
         return predictions
     index = {name: row for row, name in enumerate(predictions.ids)}
@@ -69,18 +70,24 @@ def _take(predictions: Predictions, ids: tuple[str, ...], names: tuple[str, str]
     wanted = set(ids)
     extra = [name for name in predictions.ids if name not in wanted]
     if missing := [name for name, row in zip(ids, rows) if row < 0]:
-        lines = [f"id '{name}'.{hint}" for name, hint in zip(missing, near(missing, extra))]
+        hints = near(missing, extra)
+        remedy = "Ids are compared as text, letter by letter"
+        if any("Unicode" in hint for hint in hints):
+            remedy += "; --normalize-ids nfc makes NFC and NFD equal"
+        if splits:
+            remedy += f". --split keeps one of the truth's splits ({', '.join(splits)})"
         raise DataError(
-            f"{names[0]}: {len(missing)} of {len(ids)} ids in {names[1]} have no prediction. "
-            "Ids are compared as text, letter by letter:",
-            lines,
+            f"{names[0]}: no prediction for {len(missing)} of the {len(ids)} ids in {names[1]}. "
+            f"{remedy}:",
+            [f"id '{name}'.{hint}" for name, hint in zip(missing, hints)],
         )
     warnings = predictions.warnings
     if extra:
         some = ", ".join(f"'{name}'" for name in extra[:_NAMED])
         more = ", ..." if len(extra) > _NAMED else ""
         warnings += (
-            f"{names[0]}: {len(extra)} ids are not in {names[1]} and are not counted: {some}{more}.",
+            f"{names[0]}: {len(extra)} of {len(predictions)} ids are not in {names[1]} "
+            f"and are not counted: {some}{more}.",
         )
     picked = np.array(rows, dtype=np.int64)
     return replace(

@@ -95,6 +95,8 @@ def read_truth(path: Path, *, classes: Sequence[str] = (), split: str = "") -> P
         )
     if split:
         frame = _only(path, frame, split)
+    elif "split" in frame.columns:
+        metadata["splits"] = sorted({str(name) for name in frame["split"].to_list() if name})
     ids = _ids(path, frame)
     labels = frame["label"].to_list()
     if empty := [f"id '{name}'" for name, label in zip(ids, labels) if not label]:
