@@ -5,11 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dnncli.errors import SHOWN
 from dnncli.results import Progress, no_progress, to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
+
+    from dnncli.data.dataset import Problem
 
 _quiet = False
 
@@ -54,6 +57,15 @@ def console(*, stderr: bool = False) -> "Console":
 def show_json(value: Any) -> None:
     """Exactly one strict JSON object on stdout."""
     sys.stdout.write(to_json(value) + "\n")
+
+
+def skipped(problems: "Sequence[Problem]") -> None:
+    """Warn of what was left out of a data set: the first 20 things and the count."""
+    left_out = [str(problem) for problem in problems if problem.action == "skipped"]
+    for line in left_out[:SHOWN]:
+        warn(f"left out: {line}")
+    if len(left_out) > SHOWN:
+        warn(f"left out: {len(left_out) - SHOWN} more.")
 
 
 def number(value: float | int | None, *, digits: int = 4) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.dataset import SPLITS, ArrayImages, Dataset
+from dnncli.data.dataset import ArrayImages, Dataset
 from dnncli.data.labels import array_labels, read_class_names, texts
 from dnncli.errors import SHOWN, DataError
 from dnncli.results import Progress, no_progress
@@ -153,8 +153,14 @@ def _mapped(path: Path, info: zipfile.ZipInfo) -> NDArray | None:
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         if dtype.hasobject or size == 0 or file.tell() + size > begin + info.file_size:
             return None
-        order = "F" if fortran else "C"
-        return np.memmap(path, dtype, mode="r", offset=file.tell(), shape=shape, order=order)
+        return np.memmap(
+            path,
+            dtype,
+            mode="r",
+            offset=file.tell(),
+            shape=shape,
+            order="F" if fortran else "C",
+        )
 
 
 def _loaded(load: Callable[[], NDArray], where: str) -> NDArray:
@@ -217,7 +223,9 @@ def _pictures(x: NDArray, where: str) -> NDArray:
     """`x` if it holds pictures; bool becomes 0 and 255, foreign byte order becomes native."""
     if x.dtype.kind not in "buif" or x.dtype.itemsize > 8:
         raise DataError(f"{where}: dtype {x.dtype} is no pixel. Allowed: bool, integers, floats.")
-    shape = f"{where}: shape {x.shape} is not (rows, height, width) or (rows, height, width, 1 or 3)"
+    shape = (
+        f"{where}: shape {x.shape} is not (rows, height, width) or (rows, height, width, 1 or 3)"
+    )
     if x.ndim == 4 and x.shape[3] == 4:
         raise DataError(f"{shape}: 4 channels. Drop the alpha channel first: x[..., :3].")
     if x.ndim == 4 and x.shape[3] not in (1, 3) and x.shape[1] in (1, 3):
@@ -244,7 +252,9 @@ def _alike(parts: list[_Part]) -> list[_Part]:
         ]
     if len({(part.x.shape[1:], part.x.dtype) for part in parts}) > 1:
         lines = [f"{part.name}: {part.x.shape[1:]} {part.x.dtype}" for part in parts]
-        raise DataError("The arrays differ in picture size, channels or type. Make them alike:", lines)
+        raise DataError(
+            "The arrays differ in picture size, channels or type. Make them alike:", lines
+        )
     return parts
 
 

@@ -81,7 +81,7 @@ def parse(data: bytes) -> dict[str, Value]:
     Raises:
         ValueError: if it is none.
     """
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     example = _message()()
     try:
@@ -119,7 +119,11 @@ def _message() -> Any:
 
     Source: tensorflow/core/example/{example,feature}.proto
     """
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    from google.protobuf import (  # type: ignore[import-untyped]
+        descriptor_pb2,
+        descriptor_pool,
+        message_factory,
+    )
 
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="example", package="tensorflow", syntax="proto3")
@@ -150,7 +154,9 @@ def _message() -> Any:
     for entry in feature.field:
         entry.oneof_index = 0
     features = message(
-        file.message_type, "Features", ("feature", field.TYPE_MESSAGE, ".tensorflow.Features.FeatureEntry")
+        file.message_type,
+        "Features",
+        ("feature", field.TYPE_MESSAGE, ".tensorflow.Features.FeatureEntry"),
     )
     features.field[0].label = field.LABEL_REPEATED
     pair = message(
@@ -160,9 +166,7 @@ def _message() -> Any:
         ("value", field.TYPE_MESSAGE, ".tensorflow.Feature"),
     )
     pair.options.map_entry = True
-    message(
-        file.message_type, "Example", ("features", field.TYPE_MESSAGE, ".tensorflow.Features")
-    )
+    message(file.message_type, "Example", ("features", field.TYPE_MESSAGE, ".tensorflow.Features"))
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.Example"))

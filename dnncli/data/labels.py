@@ -121,9 +121,7 @@ def array_labels(
             for where, values, width in given
         ]
     remaining = iter(pieces)
-    joined = [
-        np.full(count, UNLABELLED) if y is None else next(remaining) for _, y, count in parts
-    ]
+    joined = [np.full(count, UNLABELLED) if y is None else next(remaining) for _, y, count in parts]
     return np.concatenate(joined).astype(np.int32), names
 
 

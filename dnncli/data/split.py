@@ -147,19 +147,18 @@ def _unit_of(
         return row
 
     for keys in (groups, dataset.digests):
+        if keys is None:
+            continue
         first: dict[str | bytes, int] = {}
-        for row, place in enumerate(pool.tolist() if keys is not None else ()):
-            key = keys[place]
-            if key:
+        for row, place in enumerate(pool.tolist()):
+            if key := keys[place]:
                 a, b = sorted((find(row), find(first.setdefault(key, row))))
                 parent[b] = a
     roots = np.array([find(row) for row in range(len(pool))])
     return np.unique(roots, return_inverse=True)[1]
 
 
-def _count(
-    unit_of: NDArray[np.int64], strata: NDArray[np.int64], *, strata_count: int
-) -> _Units:
+def _count(unit_of: NDArray[np.int64], strata: NDArray[np.int64], *, strata_count: int) -> _Units:
     """The units as pairs, which stay small with many units and many classes."""
     pairs, counts = np.unique(unit_of * strata_count + strata, return_counts=True)
     owners, strata = np.divmod(pairs, strata_count)
@@ -287,8 +286,11 @@ def write_split(dataset: Dataset, path: Path, *, groups: Sequence[str] | None = 
         written(path) as neighbour,
         neighbour.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
-        quoting = csv.QUOTE_ALL if awkward else csv.QUOTE_MINIMAL
-        writer = csv.writer(file, lineterminator="\n", quoting=quoting)
+        writer = csv.writer(
+            file,
+            lineterminator="\n",
+            quoting=csv.QUOTE_ALL if awkward else csv.QUOTE_MINIMAL,
+        )
         writer.writerow(COLUMNS)
         writer.writerows(rows)
 

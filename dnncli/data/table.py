@@ -7,14 +7,15 @@ import csv
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dnncli.data.dataset import Dataset, FileImages, Problem
+from dnncli.data.folder import SPLIT_FOLDERS
 from dnncli.data.labels import bind
+from dnncli.data.scan import scan
 from dnncli.errors import DataError
 from dnncli.registry import suggest
 from dnncli.results import Progress, no_progress
@@ -22,12 +23,10 @@ from dnncli.results import Progress, no_progress
 SUFFIXES = (".csv", ".tsv", ".parquet")
 COLUMNS = ("path", "label", "split", "group", "weight")
 
-_WORDS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-
 
 def split_word(word: str) -> str:
     """`train`, `val` or `test` for any accepted spelling of it, else an empty string."""
-    return _WORDS.get(word.strip().lower(), "")
+    return SPLIT_FOLDERS.get(word.strip().lower(), "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,9 @@ def read_rows(path: Path) -> TextTable:
         DataError: if the file cannot be read, has no header, names a column twice, or has a row
             with more or fewer cells than the header.
     """
-    names, rows, lines = _from_parquet(path) if path.suffix.lower() == ".parquet" else _from_csv(path)
+    names, rows, lines = (
+        _from_parquet(path) if path.suffix.lower() == ".parquet" else _from_csv(path)
+    )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{path}: two columns are called '{twice[0]}'. Rename or remove one.")
@@ -148,7 +149,22 @@ def read_table(
     indices, class_names = bind(
         [label or None for label in labels], classes=classes, root=path, where=where
     )
-    images, kept, found = _look_at_files(ids, path, where, max_pixels=max_pixels, progress=progress)
+    paths = tuple(os.path.abspath(path.parent / row_id) for row_id in ids)  # noqa: PTH100
+    seen = scan(paths, max_pixels=max_pixels, progress=progress)
+    found = [
+        *(
+            Problem(path=where(row), what=f"'{ids[row]}': {seen.problems[row]}")
+            for row in seen.problems
+        ),
+        *(
+            Problem(path=where(row), what=f"'{ids[row]}': {seen.notes[row]}", action="noted")
+            for row in seen.notes
+        ),
+    ]
+    if not len(seen.good):
+        raise DataError(
+            f"{path}: none of its {len(ids)} pictures can be read:", list(map(str, found))
+        )
     dataset = Dataset(
         kind="table",
         root=path,
@@ -156,12 +172,13 @@ def read_table(
         labels=indices,
         class_names=class_names,
         splits=np.array([split_word(word) for word in splits], "<U5"),
-        images=images,
+        images=FileImages(paths=paths, routes=seen.routes, sizes=seen.sizes, grey=seen.grey),
         groups=groups,
         weights=None if weights is None else np.array([float(w) for w in weights], np.float32),
+        digests=seen.digests,
         problems=(*_unused_columns(table), *found),
     )
-    return replace(dataset.take(kept), digests=None)
+    return dataset.take(seen.good)
 
 
 def _faults(table: TextTable, *, labelled: bool) -> Iterator[tuple[int, str]]:

@@ -1,0 +1,155 @@
+"""Opens a data set in whichever form it is stored."""
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from dnncli.data.arrays import has_arrays, read_arrays
+from dnncli.data.dataset import Dataset
+from dnncli.data.example_proto import looks_like_records
+from dnncli.data.folder import read_folder
+from dnncli.data.header import MAX_PIXELS
+from dnncli.data.records import is_record_name, read_records, record_files
+from dnncli.data.split import apply_split
+from dnncli.data.table import SUFFIXES as TABLE_SUFFIXES
+from dnncli.data.table import read_table
+from dnncli.errors import ConfigError, DataError
+from dnncli.registry import suggest, unknown
+from dnncli.results import Progress, no_progress
+
+ON_BAD = ("skip", "error")
+
+_FORMS = (
+    "Known: a folder of class folders; a folder with x.npy and y.npy, or with TFRecord files; "
+    ".npz; TFRecord; .csv or .parquet with the columns path,label."
+)
+
+
+def open_dataset(
+    path: Path | str,
+    *,
+    classes: Sequence[str] = (),
+    split_file: Path | str | None = None,
+    on_bad: str = "skip",
+    max_pixels: int = MAX_PIXELS,
+    labelled: bool = True,
+    progress: Progress = no_progress,
+) -> Dataset:
+    """Open class folders, NumPy arrays, TFRecord files or a table of pictures.
+
+    Args:
+        path: a folder, a file, or a pattern such as "shards/train-*".
+        classes: the class names in their order; empty: as the data has them.
+        split_file: CSV `id,label,split,group` whose splits replace those of the data.
+        on_bad: "skip" leaves out pictures that cannot be read and names them in `problems`;
+            "error" refuses the data set.
+        max_pixels: pictures with more pixels count as unreadable.
+        labelled: every row needs a label, and there must be two classes.
+
+    Raises:
+        DataError: if there is nothing of a known form, or the data cannot be used.
+        ConfigError: if `on_bad` is no such word, or a class is declared twice.
+    """
+    if on_bad not in ON_BAD:
+        raise ConfigError(unknown(on_bad, ON_BAD, kind="on_bad"))
+    twice = sorted({name for name in classes if list(classes).count(name) > 1})
+    if twice:
+        raise ConfigError(f"classes: '{twice[0]}' is declared twice. Name every class once.")
+    path = Path(path)
+    dataset = _read(
+        path, classes=classes, max_pixels=max_pixels, labelled=labelled, progress=progress
+    )
+    if labelled and not classes and len(dataset.class_names) < 2:
+        raise DataError(
+            f"{path}: only one class, '{dataset.class_names[0]}' ({len(dataset)} pictures). "
+            "A classifier needs at least two."
+        )
+    skipped = [str(problem) for problem in dataset.problems if problem.action == "skipped"]
+    if skipped and on_bad == "error":
+        raise DataError(
+            f"{path}: {len(skipped)} things that cannot be used. Repair or remove them, or skip "
+            "them with on_bad 'skip':",
+            skipped,
+        )
+    return dataset if split_file is None else apply_split(dataset, Path(split_file))
+
+
+def _read(
+    path: Path, *, classes: Sequence[str], max_pixels: int, labelled: bool, progress: Progress
+) -> Dataset:
+    files: list[Path] = []
+    if path.is_dir():
+        if has_arrays(path):
+            return read_arrays(path, classes=classes, labelled=labelled, progress=progress)
+        files = record_files(path)
+        if not files:
+            return read_folder(
+                path, classes=classes, max_pixels=max_pixels, labelled=labelled, progress=progress
+            )
+    elif path.suffix.lower() == ".npz" and path.is_file():
+        return read_arrays(path, classes=classes, labelled=labelled, progress=progress)
+    elif path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
+        return read_table(
+            path, classes=classes, max_pixels=max_pixels, labelled=labelled, progress=progress
+        )
+    else:
+        files = _matching(path)
+    return read_records(
+        files,
+        root=path,
+        classes=classes,
+        max_pixels=max_pixels,
+        labelled=labelled,
+        progress=progress,
+    )
+
+
+def _matching(path: Path) -> list[Path]:
+    """The TFRecord file called `path`, or those that it matches as a pattern, in order.
+
+    Raises:
+        DataError: saying what is there instead.
+    """
+    if path.exists():
+        if is_record_name(path.name) or (path.is_file() and looks_like_records(path)):
+            return [path]
+        raise DataError(f"{path}: {_what_is(path)} {_FORMS}")
+    if glob.has_magic(str(path)):
+        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
+        files = [file for file in found if file.is_file()]
+        if files:
+            strange = [
+                str(file)
+                for file in files
+                if not is_record_name(file.name) and not looks_like_records(file)
+            ]
+            if strange:
+                raise DataError(f"{path}: matches files that are no TFRecord:", strange)
+            return files
+        raise DataError(f"{path}: no file matches. {_nearest(path.parent)}".rstrip())
+    raise DataError(f"{path}: no such file or folder.{_nearest(path)}")
+
+
+def _what_is(path: Path) -> str:
+    """What a file is that is no data set, and what to do with it."""
+    match path.suffix.lower():
+        case ".npy":
+            return f"one array is no data set. Give the folder: {path.parent}."
+        case ".zip" | ".tar" | ".gz" | ".tgz" | ".bz2" | ".xz" | ".7z" | ".rar":
+            return "an archive. Unpack it and give the folder."
+        case ".h5" | ".hdf5" | ".mat" | ".pkl" | ".pickle" | ".pt":
+            return f"{path.suffix} files are not read. Save the arrays with np.savez."
+        case suffix:
+            return f"a file of kind '{suffix or 'without suffix'}' is no data set."
+
+
+def _nearest(path: Path) -> str:
+    """What lies where `path` should be."""
+    parent = path.parent
+    while not parent.is_dir() and parent != parent.parent:
+        path, parent = parent, parent.parent
+    if path.exists():
+        return ""
+    names = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))
+    shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return f"{suggest(path.name, names)} In {parent}: {shown or 'nothing'}."

@@ -1,0 +1,277 @@
+"""Stores a data set in another form: one reader, one writer, the same rows."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnncli.data.array_writer import write_arrays
+from dnncli.data.dataset import ArrayImages, Dataset, Problem
+from dnncli.data.detect import open_dataset
+from dnncli.data.folder_writer import write_folder
+from dnncli.data.pictures import encoded, pixels, to_png
+from dnncli.data.record_writer import write_records
+from dnncli.errors import ConfigError, DataError
+from dnncli.registry import unknown
+from dnncli.results import Progress, no_progress, written, written_folder
+
+FORMS = ("folder", "numpy", "tfrecord")
+COLORS = ("auto", "rgb", "grayscale")
+
+Form = Literal["folder", "numpy", "tfrecord"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertReport:
+    """What was written."""
+
+    data: str
+    out: str
+    to: str
+    rows: int
+    classes: tuple[str, ...]
+    splits: dict[str, int]  # split -> rows; "" where none is declared
+    files: int
+    bytes: int
+    image_size: tuple[int, int] | None  # height, width in pixels; None: as they were
+    changed_ids: int  # rows that have another id in the new form
+    notes: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def convert(
+    data: Path | str,
+    out: Path | str,
+    *,
+    to: str,
+    shards: int = 1,
+    image_size: tuple[int, int] | None = None,
+    color: str = "auto",
+    classes: Sequence[str] = (),
+    split_file: Path | str | None = None,
+    on_bad: str = "skip",
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+) -> ConvertReport:
+    """Write a data set as class folders, NumPy arrays or TFRecord files.
+
+    Reading what was written gives the same ids, labels, class names, splits and pixels. Picture
+    files are copied as they are, unless `image_size` or `color` asks for other pixels: then they
+    become PNG. Arrays hold pictures of one size.
+
+    Args:
+        data: anything `open_dataset` reads.
+        out: a folder; for numpy also a file that ends in `.npz`.
+        to: "folder", "numpy" or "tfrecord".
+        shards: TFRecord files for each split.
+        image_size: height and width in pixels; pictures are stretched to it, bilinear with
+            antialias.
+        color: "rgb" or "grayscale" for all pictures; "auto": arrays are grey if no picture has
+            colour.
+        classes: declared order of the classes.
+        split_file: CSV whose splits replace those of the data.
+        on_bad: as in `open_dataset`.
+        overwrite: replace what is at `out`.
+
+    Raises:
+        ConfigError: if an option makes no sense.
+        DataError: if the data cannot be read, `out` exists, or the form cannot hold the data.
+    """
+    out = Path(out)
+    _check_options(out, to=to, shards=shards, image_size=image_size, color=color)
+    _check_out(Path(data), out, overwrite=overwrite)
+    dataset = open_dataset(
+        data, classes=classes, split_file=split_file, on_bad=on_bad, progress=progress
+    )
+    form = _Pixels(dataset, image_size=image_size, color=color)
+    changed = 0
+    if to == "numpy":
+        keeper = written if out.suffix else written_folder
+        with keeper(out) as neighbour:
+            write_arrays(
+                dataset,
+                neighbour,
+                shape=form.shape(),
+                dtype=form.dtype,
+                picture=form.decoded,
+                progress=progress,
+            )
+    else:
+        picture = form.encoded()
+        with written_folder(out) as neighbour:
+            if to == "tfrecord":
+                write_records(
+                    dataset,
+                    neighbour,
+                    name=out.name,
+                    shards=shards,
+                    picture=picture,
+                    progress=progress,
+                )
+            else:
+                changed = write_folder(
+                    dataset,
+                    neighbour,
+                    picture=picture,
+                    keep_suffix=form.as_they_are,
+                    progress=progress,
+                )
+    files = [file for file in out.rglob("*") if file.is_file()] if out.is_dir() else [out]
+    return ConvertReport(
+        data=str(data),
+        out=str(out),
+        to=to,
+        rows=len(dataset),
+        classes=dataset.class_names,
+        splits=dict(Counter(dataset.splits.tolist())),
+        files=len(files),
+        bytes=sum(file.stat().st_size for file in files),
+        image_size=image_size,
+        changed_ids=changed,
+        notes=_notes(dataset, to=to, changed=changed),
+        problems=dataset.problems,
+    )
+
+
+def _check_options(
+    out: Path, *, to: str, shards: int, image_size: tuple[int, int] | None, color: str
+) -> None:
+    if to not in FORMS:
+        raise ConfigError(unknown(to, FORMS, kind="form"))
+    if color not in COLORS:
+        raise ConfigError(unknown(color, COLORS, kind="color"))
+    if shards < 1 or (shards > 1 and to != "tfrecord"):
+        raise ConfigError(f"shards {shards}: must be at least 1, and is for tfrecord only.")
+    if image_size is not None and min(image_size) < 1:
+        raise ConfigError(f"image_size {image_size}: height and width are at least 1 pixel.")
+    if out.suffix.lower() == ".npz" and to != "numpy":
+        raise ConfigError(f"{out}: {to} is a folder. Leave out '.npz', or convert to numpy.")
+    if to == "numpy" and out.suffix.lower() not in ("", ".npz"):
+        raise ConfigError(f"{out}: numpy is a file ending in .npz, or a folder without suffix.")
+
+
+def _check_out(data: Path, out: Path, *, overwrite: bool) -> None:
+    source, target = data.resolve(), out.resolve()
+    if source == target or target in source.parents or source in target.parents:
+        raise DataError(f"{out}: lies in {data}, or the other way round. Write it somewhere else.")
+    is_empty = out.is_dir() and not any(out.iterdir())
+    if out.exists() and not is_empty and not overwrite:
+        raise DataError(f"{out}: exists already. Choose another name, or overwrite it.")
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """The pictures of a data set in the wanted size and colour."""
+
+    dataset: Dataset
+    image_size: tuple[int, int] | None
+    color: str
+
+    @property
+    def as_they_are(self) -> bool:
+        """Picture files are copied byte by byte."""
+        is_file = not isinstance(self.dataset.images, ArrayImages)
+        return is_file and self.image_size is None and self.color == "auto"
+
+    @property
+    def dtype(self) -> Any:
+        """Of the decoded pictures."""
+        images = self.dataset.images
+        return images.arrays[0].dtype if isinstance(images, ArrayImages) else np.uint8
+
+    def channels(self, row: int | None = None) -> int:
+        """Of one row, or of all rows together."""
+        images = self.dataset.images
+        if self.color != "auto":
+            return 3 if self.color == "rgb" else 1
+        if isinstance(images, ArrayImages):
+            return images.channels
+        return 1 if (images.grey.all() if row is None else images.grey[row]) else 3
+
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of all pictures.
+
+        Raises:
+            DataError: if they differ in size and none was asked for.
+        """
+        images = self.dataset.images
+        if self.image_size is not None:
+            size = self.image_size
+        elif isinstance(images, ArrayImages):
+            size = images.height_width
+        else:
+            sizes = Counter(map(tuple, images.sizes.tolist()))
+            if len(sizes) > 1:
+                common = [
+                    f"{height}x{width}: {count} pictures"
+                    for (height, width), count in sizes.most_common(5)
+                ]
+                raise DataError(
+                    f"{self.dataset.root}: pictures of {len(sizes)} sizes (height x width), but an "
+                    "array has one. Give an image size, for example the most common one:",
+                    common,
+                )
+            size = next(iter(sizes))
+        return (*size, self.channels())
+
+    def decoded(self, row: int, *, channels: int | None = None) -> NDArray:
+        """(H, W, C) of one row."""
+        images, channels = self.dataset.images, channels or self.channels()
+        try:
+            picture = pixels(images, row, channels=channels)
+        except ValueError as error:
+            raise DataError(f"{self.dataset.ids[row]}: {error}") from error
+        if picture.shape[2] != channels:
+            picture = _recolored(picture, channels=channels)
+        if self.image_size is not None and picture.shape[:2] != self.image_size:
+            picture = _resized(picture, self.image_size)
+        return picture
+
+    def encoded(self) -> Callable[[int], bytes]:
+        """Row -> picture file: the original where its pixels stay what they are, else PNG."""
+        if self.as_they_are:
+            return lambda row: encoded(self.dataset.images, row)
+        return lambda row: to_png(self.decoded(row, channels=self.channels(row)))
+
+
+def _recolored(picture: NDArray, *, channels: int) -> NDArray:
+    """(H, W, 1) as RGB by repeating, (H, W, 3) as grey by ITU-R BT.601 luma, as Pillow has it."""
+    if channels == 3:
+        return np.repeat(picture, 3, axis=2)
+    if picture.dtype == np.uint8:
+        from PIL import Image
+
+        return np.asarray(Image.fromarray(picture).convert("L"))[..., np.newaxis]
+    grey = picture @ np.array([0.299, 0.587, 0.114])
+    return grey.astype(picture.dtype)[..., np.newaxis]
+
+
+def _resized(picture: NDArray, size: tuple[int, int]) -> NDArray:
+    """(H, W, C) stretched to a height and width: bilinear with antialias."""
+    from PIL import Image
+
+    height, width = size
+    planes = []
+    for channel in range(picture.shape[2]):
+        plane = picture[..., channel]
+        image = Image.fromarray(plane if plane.dtype == np.uint8 else plane.astype(np.float32))
+        resized = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+        whole = np.issubdtype(picture.dtype, np.integer)
+        planes.append((np.round(resized) if whole else resized).astype(picture.dtype))
+    return np.stack(planes, axis=2)
+
+
+def _notes(dataset: Dataset, *, to: str, changed: int) -> tuple[str, ...]:
+    """What the new form cannot hold."""
+    notes = []
+    if changed:
+        notes.append(f"{changed} ids became other file names: a folder's ids are its paths.")
+    if to == "folder" and dataset.groups is not None and any(dataset.groups):
+        notes.append("Folders do not hold groups; they are not written.")
+    if to == "folder" and dataset.weights is not None:
+        notes.append("Folders do not hold sample weights; they are not written.")
+    return tuple(notes)

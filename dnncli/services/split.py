@@ -1,0 +1,88 @@
+"""Decides which rows train, validate and test, and writes it down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dnncli.data.dataset import SPLITS, Problem
+from dnncli.data.detect import open_dataset
+from dnncli.data.split import assign_splits, group_names, write_split
+from dnncli.errors import DataError
+from dnncli.results import Progress, no_progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitReport:
+    """Which split file was written, and what is in it."""
+
+    data: str
+    out: str
+    seed: int
+    classes: tuple[str, ...]
+    counts: dict[str, dict[str, int]]  # split -> class -> rows
+    groups: int | None  # how many there are; None: the rows are not grouped
+    notes: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def split(
+    data: Path | str,
+    *,
+    out: Path | str,
+    val: float = 0.15,
+    test: float = 0.15,
+    group_by: str = "",
+    seed: int = 0,
+    classes: Sequence[str] = (),
+    on_bad: str = "skip",
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+) -> SplitReport:
+    """Split a data set into train, val and test, stratified by class, and write `split.csv`.
+
+    Splits that the data declares are kept; see `assign_splits`.
+
+    Args:
+        data: anything `open_dataset` reads.
+        out: CSV file `id,label,split,group`.
+        val: share of the rows, in [0, 1).
+        test: share of the rows, in [0, 1); used only if no split is declared.
+        group_by: "parent" (the folder), "group" (that column), or a regular expression with one
+            (...) part that is searched in the id; empty: the data's groups, if any.
+        seed: of the random choice.
+        classes: declared order of the classes.
+        on_bad: as in `open_dataset`.
+        overwrite: replace a file that is at `out`.
+
+    Raises:
+        ConfigError: if an option makes no sense.
+        DataError: if the data cannot be read, or `out` exists.
+    """
+    out = Path(out)
+    if out.exists() and not overwrite:
+        raise DataError(
+            f"{out}: exists already; another split would make old results incomparable. "
+            "Choose another name, or overwrite it."
+        )
+    dataset = open_dataset(data, classes=classes, on_bad=on_bad, progress=progress)
+    splits, notes = assign_splits(dataset, val=val, test=test, seed=seed, group_by=group_by)
+    groups = group_names(dataset, group_by=group_by)
+    dataset = replace(dataset, splits=splits)
+    write_split(dataset, out, groups=groups)
+    labels = dataset.labels
+    return SplitReport(
+        data=str(data),
+        out=str(out),
+        seed=seed,
+        classes=dataset.class_names,
+        counts={
+            name: {
+                class_name: int(((splits == name) & (labels == label)).sum())
+                for label, class_name in enumerate(dataset.class_names)
+            }
+            for name in SPLITS
+        },
+        groups=None if groups is None else len(set(groups) - {""}),
+        notes=tuple(note.what for note in notes),
+        problems=dataset.problems,
+    )
