@@ -170,7 +170,7 @@ def step(
     https://arxiv.org/abs/1512.03385
     """
     _share("factor", factor)
-    if not at or sorted(set(at)) != list(at) or not (0 < at[0] and at[-1] < 1):
+    if not at or sorted(set(at)) != list(at) or not (at[0] > 0 and at[-1] < 1):
         raise ConfigError(
             "optimizer.schedule_options.at: rising shares of the run between 0 and 1, such as "
             f"[0.5, 0.75]. Got {list(at)}."
@@ -195,13 +195,20 @@ def polynomial(
 
 
 def plateau(
-    *, factor: float = 0.3, patience: int = 5, min_delta: float = 0.0, cooldown: int = 0,
+    *,
+    factor: float = 0.3,
+    patience: int = 5,
+    min_delta: float = 0.0,
+    cooldown: int = 0,
     min_lr: float = 0.0,
 ) -> dict[str, Any]:
     """Arguments of Keras' ReduceLROnPlateau: the rate falls when the score stops improving."""
     _share("factor", factor)
     return {
-        "factor": factor, "patience": patience, "min_delta": min_delta, "cooldown": cooldown,
+        "factor": factor,
+        "patience": patience,
+        "min_delta": min_delta,
+        "cooldown": cooldown,
         "min_lr": min_lr,
     }
 

@@ -1,0 +1,72 @@
+"""`dnncli models`."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from dnncli.cli import output
+from dnncli.cli.options import AsJson
+from dnncli.config import parse_setting, parse_size
+
+
+class Color(StrEnum):
+    """Channels of a picture."""
+
+    rgb = "rgb"
+    grayscale = "grayscale"
+
+
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A network [all parts by name].")
+    ] = None,
+    image_size: Annotated[
+        str, typer.Option(metavar="HxW", help="Height and width in pixels.")
+    ] = "32x32",
+    color: Annotated[Color, typer.Option(help="Channels of the pictures.")] = Color.rgb,
+    classes: Annotated[int, typer.Option(min=2, help="Number of classes.")] = 10,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="As of train; repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the parts that have names; with NAME, the layers and the cost of a network.
+
+    Example: dnncli models resnet20 --image-size 28x28 --color grayscale
+    """
+    from dnncli.services.models import ModelSummary
+    from dnncli.services.models import models as run
+
+    result = run(
+        name,
+        image_size=parse_size(image_size),
+        color=color.value,
+        classes=classes,
+        settings=dict(parse_setting(text) for text in set_ or ()),
+    )
+    if as_json:
+        output.show_json(result)
+    elif isinstance(result, ModelSummary):
+        rows = [
+            (layer.name, layer.kind, _shape(layer.output), layer.parameters, layer.multiply_adds)
+            for layer in result.layers
+        ]
+        columns = ["layer", "kind", "output", "parameters", "multiply-adds"]
+        output.table(columns, rows, title=f"{result.name}, {_shape(result.image)}", left=3)
+        output.lines(
+            (
+                f"parameters     {result.parameters:,}",
+                f"trainable      {result.trainable:,}",
+                f"multiply-adds  {result.multiply_adds:,} per picture, forward",
+                f"preprocessing  {result.preprocessing}",
+            )
+        )
+    else:
+        rows = [(kind, ", ".join(names)) for kind, names in vars(result).items()]
+        output.table(["part", "names"], rows, left=2)
+
+
+def _shape(sizes: tuple[int, ...]) -> str:
+    return " x ".join(map(str, sizes))

@@ -1,0 +1,297 @@
+"""Networks of `keras.applications` as classifiers, with random or ready-trained weights."""
+
+import contextlib
+import inspect
+import socket
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras  # noqa: TID253
+import numpy as np
+from keras import layers  # noqa: TID253
+from numpy.typing import NDArray
+
+from dnncli import registry
+from dnncli.errors import ConfigError, ModelError
+
+# How the ready-trained weights want pixels of 0..255, by module of keras.applications.
+PREPROCESSING = {
+    "convnext": "built in",
+    "densenet": "torch",
+    "efficientnet": "built in",
+    "efficientnet_v2": "built in",
+    "inception_resnet_v2": "tf",
+    "inception_v3": "tf",
+    "mobilenet": "tf",
+    "mobilenet_v2": "tf",
+    "mobilenet_v3": "built in",
+    "nasnet": "tf",
+    "resnet": "caffe",
+    "resnet_v2": "tf",
+    "vgg16": "caffe",
+    "vgg19": "caffe",
+    "xception": "tf",
+}
+_MEANINGS = {
+    "built in": "0..255 goes in, the network scales it itself",
+    "caffe": "BGR minus the ImageNet means",
+    "tf": "scaled to [-1, 1]",
+    "torch": "scaled to [0, 1], then ImageNet means and deviations",
+}
+SMALLEST = {"inception_resnet_v2": 75, "inception_v3": 75, "xception": 71}  # pixels; others 32
+
+# Decided here, not by the user's options.
+_OURS = (
+    "classes",
+    "classifier_activation",
+    "include_preprocessing",
+    "include_top",
+    "input_shape",
+    "input_tensor",
+    "name",
+    "pooling",
+    "weights",
+)
+_SHOWN = 3  # layers that do not fit, after which the rest says nothing new
+_TIMEOUT = 20.0  # seconds without an answer before a download counts as failed
+
+Weights = list[tuple[str, list[NDArray]]]  # name and arrays of every layer that has weights
+
+
+def module_of(name: str) -> str:
+    """The module of keras.applications that holds a network: `resnet` for `resnet50`."""
+    factory = registry.find(registry.APPLICATIONS, name, kind="model")
+    return factory.__module__.rpartition(".")[2]
+
+
+def describe_preprocessing(name: str) -> str:
+    """What a ready-trained network does to pixels of 0..255, in words."""
+    mode = PREPROCESSING[module_of(name)]
+    return f"{name}'s own ({mode}: {_MEANINGS[mode]}), in place of data.normalize"
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError naming every option that the network does not take."""
+    factory = registry.find(registry.APPLICATIONS, name, kind="model")
+    allowed = [option for option in inspect.signature(factory).parameters if option not in _OURS]
+    known = f" Known: {', '.join(allowed) or 'none'}."
+    wrong = [
+        f"no such option '{option}' of {name}.{registry.suggest(option, allowed)}{known}"
+        for option in options
+        if option not in allowed
+    ]
+    if wrong:
+        raise ConfigError("model.options:", wrong)
+
+
+def application(
+    inputs: Any,
+    *,
+    name: str,
+    weights: str,
+    normalize: Callable[[Any], Any],
+    value_range: tuple[float, float] = (0.0, 255.0),
+    options: Mapping[str, Any],
+) -> tuple[Any, keras.Model]:
+    """Features of a network of keras.applications, without its own classifier.
+
+    With ready-trained weights the network's own preprocessing is applied, to pixels brought to
+    0..255; with random ones the user's normalisation. Grey pictures are repeated to 3 channels.
+
+    Args:
+        inputs: (B, H, W, 1 or 3) raw pixels.
+        name: as in the registry.
+        weights: none, imagenet, or a file.
+        normalize: the user's normalisation.
+        value_range: lowest and highest value that a pixel can have.
+        options: of the network, by Keras' own names.
+
+    Returns:
+        (B, F) features averaged over all places, and the network itself.
+
+    Raises:
+        ModelError: if the pictures are too small, or the weights cannot be had or do not fit.
+        ConfigError: if an option is unknown or wrong.
+    """
+    check_options(name, options)
+    module = module_of(name)
+    height, width, channels = inputs.shape[1:]
+    smallest = SMALLEST.get(module, 32)
+    if min(height, width) < smallest:
+        raise ModelError(
+            f"image size {height}x{width} is too small for {name}: it needs at least "
+            f"{smallest}x{smallest}. Use --image-size {smallest}x{smallest}, or a smaller network "
+            f"such as {', '.join(registry.CLASSIFIERS)}."
+        )
+    ready = weights != "none"
+    x = _as_0_255(inputs, value_range) if ready else normalize(inputs)
+    if channels == 1:
+        x = layers.Concatenate(name="grey_to_rgb")([x, x, x])
+    if ready:
+        x = getattr(keras.applications, module).preprocess_input(x)
+    elif module == "efficientnet":
+        x = layers.Rescaling(255.0, name="undo_built_in_scaling")(x)  # Keras cannot leave it out
+    backbone = _build(name, weights, shape=(height, width, 3), options=options)
+    if weights not in ("none", "imagenet"):
+        _load(backbone, Path(weights), name=name)
+    return layers.GlobalAveragePooling2D(name="features")(backbone(x)), backbone
+
+
+def _as_0_255(inputs: Any, value_range: tuple[float, float]) -> Any:
+    low, high = value_range
+    if (low, high) == (0, 255):
+        return inputs
+    scale = 255.0 / (high - low)
+    return layers.Rescaling(scale, offset=-low * scale, name="to_0_255")(inputs)
+
+
+def _build(
+    name: str, weights: str, *, shape: tuple[int, int, int], options: Mapping[str, Any]
+) -> keras.Model:
+    factory = registry.find(registry.APPLICATIONS, name, kind="model")
+    own: dict[str, Any] = {}
+    if "include_preprocessing" in inspect.signature(factory).parameters:
+        own["include_preprocessing"] = weights != "none"
+    download = weights == "imagenet"
+    try:
+        with _downloading(name) if download else contextlib.nullcontext():
+            return factory(
+                include_top=False,
+                weights="imagenet" if download else None,
+                input_shape=shape,
+                **own,
+                **options,
+            )
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model.options: {name}: {error}") from error
+
+
+@contextlib.contextmanager
+def _downloading(name: str) -> Iterator[None]:
+    """Give up after a while without an answer, keep stdout clean, and say what to do instead."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT)
+    try:
+        # Keras announces downloads on stdout, and warns of sizes that the weights do not mind.
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    except (TypeError, ValueError):
+        raise
+    except Exception as error:  # Keras raises bare Exceptions here
+        raise ModelError(
+            f"The ImageNet weights of {name} could not be downloaded ({error}). Use --weights none "
+            "to start from random weights, or download them elsewhere and give the file: "
+            "--weights FILE (.h5, .weights.h5 or .keras)."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _load(backbone: keras.Model, path: Path, *, name: str) -> None:
+    """Read ready-trained weights; layers before and after the backbone's in the file are left out.
+
+    Raises:
+        ModelError: if the file cannot be read, or no run of its layers fits the network's.
+    """
+    if not path.is_file():
+        raise ModelError(f"model.weights {path}: no such file. Give none, imagenet or a file.")
+    if path.name.endswith(".weights.h5"):
+        try:
+            backbone.load_weights(path)
+        except (ValueError, OSError, KeyError) as error:
+            raise ModelError(f"{path}: does not fit {name}: {error}") from error
+    elif path.suffix == ".keras":
+        _assign(backbone, _from_keras(path), path=path, name=name)
+    elif path.suffix in (".h5", ".hdf5"):
+        _assign(backbone, _from_h5(path), path=path, name=name)
+    else:
+        raise ModelError(f"{path}: weights are .h5, .weights.h5 or .keras files.")
+    if module_of(name) == "efficientnet":
+        _repair_efficientnet(backbone)
+
+
+def _flat(model: keras.Model) -> Iterator[keras.Layer]:
+    """All layers with weights, those of nested models too, in order."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _flat(layer)
+        elif layer.weights:
+            yield layer
+
+
+def _ordered(layer: keras.Layer) -> list[Any]:
+    """The weights of a layer in the order of .h5 files."""
+    return [*layer.trainable_weights, *layer.non_trainable_weights]
+
+
+def _from_keras(path: Path) -> Weights:
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: is not a .keras model that can be read: {error}") from error
+    return [
+        (layer.name, [keras.ops.convert_to_numpy(value) for value in _ordered(layer)])
+        for layer in _flat(model)
+    ]
+
+
+def _from_h5(path: Path) -> Weights:
+    import h5py
+
+    def text(value: str | bytes) -> str:
+        return value.decode() if isinstance(value, bytes) else value
+
+    try:
+        with h5py.File(path, "r") as file:
+            group = file.get("model_weights", file)
+            found = []
+            for layer in map(text, group.attrs["layer_names"]):
+                names = map(text, group[layer].attrs["weight_names"])
+                found.append((layer, [np.asarray(group[layer][name]) for name in names]))
+    except (OSError, KeyError) as error:
+        raise ModelError(f"{path}: is not a Keras weights file ({error}).") from error
+    return [(layer, arrays) for layer, arrays in found if arrays]
+
+
+def _assign(backbone: keras.Model, found: Weights, *, path: Path, name: str) -> None:
+    """Copy the first run of layers in `found` whose shapes are the backbone's."""
+    wanted = list(_flat(backbone))
+    shapes = [[tuple(value.shape) for value in _ordered(layer)] for layer in wanted]
+    there = [[array.shape for array in arrays] for _, arrays in found]
+    for start in range(len(there) - len(shapes) + 1):
+        if there[start : start + len(shapes)] == shapes:
+            break
+    else:
+        lines = [
+            f"layer {index}: {name} has {layer.name} {want}, the file {other} {have}."
+            for index, (layer, want, (other, _), have) in enumerate(
+                zip(wanted, shapes, found, there), start=1
+            )
+            if want != have
+        ]
+        count = f"{name} has {len(shapes)} layers with weights, the file {len(there)}."
+        raise ModelError(f"{path}: does not fit {name}.", [count, *lines[:_SHOWN]])
+    for layer, (_, arrays) in zip(wanted, found[start:]):
+        for value, array in zip(_ordered(layer), arrays, strict=True):
+            value.assign(array)
+        if isinstance(layer, layers.Normalization):
+            layer.finalize_state()
+
+
+def _repair_efficientnet(backbone: keras.Model) -> None:
+    """Square the input variance where a file holds ImageNet's deviations in its place.
+
+    The published EfficientNet files store the deviation as variance; Keras corrects that with
+    another layer, but only for weights="imagenet".
+    """
+    for layer in backbone.layers:
+        if isinstance(layer, layers.Normalization):
+            _, variance, *_ = (np.ravel(value) for value in _ordered(layer))
+            if np.allclose(variance, (0.229, 0.224, 0.225), atol=2e-3):
+                layer.adapt_variance.assign(np.square(variance))
+                layer.finalize_state()

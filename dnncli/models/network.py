@@ -1,0 +1,348 @@
+"""A network to train and the same network to use: built from settings, saved and loaded.
+
+Shapes: B pictures, H x W pixels, c channels, C classes.
+"""
+
+import inspect
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dnncli import registry
+from dnncli.config import ModelConfig
+from dnncli.errors import ConfigError, ModelError
+from dnncli.results import written
+
+if TYPE_CHECKING:
+    import keras
+
+# Losses of one logit, the score of the second of two classes.
+_BINARY = "binary-"
+# What every network may be told, by the names of the settings.
+_COMMON = ("kernel_initializer", "padding", "batch_norm", "dropout")
+_HEAD_DROPOUT = 0.2  # of keras.applications, as EfficientNet and MobileNetV3 have it
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+_CARD = "dnncli"  # key inside the model's config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """One set of layers, seen in two ways."""
+
+    training: "keras.Model"  # (B, H, W, c) raw pixels -> (B, C) logits, (B, 1) for binary losses
+    serving: "keras.Model"  # the same -> (B, C) probabilities
+    backbone: tuple["keras.Layer", ...]  # what `unfreeze` freezes first; empty from scratch
+    preprocessing: str  # what is done to the pixels, in words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """How many numbers a network has learned or counted."""
+
+    total: int
+    trainable: int
+
+
+def check_model(model: ModelConfig) -> ModelConfig:
+    """`model` with its names as the registry spells them, `auto` replaced.
+
+    Raises:
+        ConfigError: if the network or initializer is unknown, or a setting is given that the
+            network does not have.
+        ModelError: if weights are asked of a network that has none.
+    """
+    name = "cnn" if model.name == "auto" else model.name
+    name = registry.check(registry.MODELS, name, kind="model")
+    initializer = model.kernel_initializer
+    if initializer:
+        initializer = registry.check(registry.INITIALIZERS, initializer, kind="kernel initializer")
+    if model.weights != "none" and name not in registry.APPLICATIONS:
+        raise ModelError(
+            f"model.weights {model.weights}: {name} starts from random weights. Use --weights "
+            "none, or a network of keras.applications such as mobilenetv2."
+        )
+    return replace(model, name=name, kernel_initializer=initializer)
+
+
+def build_network(
+    model: ModelConfig,
+    *,
+    height_width: tuple[int, int],
+    channels: int,
+    class_names: Sequence[str],
+    loss: str,
+    normalization: Sequence["keras.Layer"] = (),
+    seed: int = 0,
+    value_range: tuple[float, float] = (0.0, 255.0),
+    class_shares: Sequence[float] | None = None,
+) -> Network:
+    """Build the network that the settings describe.
+
+    Args:
+        model: the section of the settings.
+        height_width: of the pictures, in pixels.
+        channels: 1 or 3.
+        class_names: in the order of the outputs.
+        loss: name in the registry; with a binary one the network has one logit.
+        normalization: layers that take raw pixels; ready-trained weights bring their own instead.
+        seed: of the weights; seeds Python, NumPy and Keras.
+        value_range: lowest and highest value of a raw pixel, for ready-trained weights.
+        class_shares: (C,) how common each class is; the output bias starts there. None: at 0.
+
+    Raises:
+        ConfigError: if a name or an option is wrong.
+        ModelError: if the pictures are too small for the network, or weights do not fit.
+    """
+    import keras
+
+    model = check_model(model)
+    loss = loss.lower()
+    one_logit = loss.startswith(_BINARY)
+    if one_logit and len(class_names) != 2:
+        raise ConfigError(
+            f"loss.name: {loss} is for two classes, and the data has {len(class_names)}. "
+            f"Use {loss.removeprefix(_BINARY)}."
+        )
+    outputs = 1 if one_logit else len(class_names)
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((*height_width, channels), dtype="float32", name="image")
+    normalize = partial(_chain, normalization)
+    preprocessing = ", ".join(layer.name for layer in normalization) or "none"
+    backbone: tuple[keras.Layer, ...] = ()
+    if model.name in registry.APPLICATIONS:
+        logits, backbone = _application(
+            model, inputs, outputs=outputs, normalize=normalize, value_range=value_range
+        )
+        if model.weights != "none":
+            from dnncli.models.backbones import describe_preprocessing
+
+            preprocessing = describe_preprocessing(model.name)
+    else:
+        logits = _from_scratch(model, normalize(inputs), outputs=outputs)
+    training = keras.Model(inputs, logits, name=_layer_name(model.name))
+    serving = keras.Model(inputs, _probabilities(logits), name=_layer_name(model.name))
+    _regularise(training, l1=model.l1, l2=model.l2)
+    if class_shares is not None:
+        _start_at(training, np.asarray(class_shares, dtype=np.float64))
+    return Network(
+        training=training, serving=serving, backbone=backbone, preprocessing=preprocessing
+    )
+
+
+def _chain(layers: Sequence[Callable[[Any], Any]], x: Any) -> Any:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _layer_name(name: str) -> str:
+    """`name` as Keras allows it: an import string has a colon and dots."""
+    return name.replace(":", "_").replace(".", "_")
+
+
+def _set_by_user(model: ModelConfig, *, allowed: Iterable[str]) -> dict[str, Any]:
+    """The settings of all networks that differ from a network's own.
+
+    Raises:
+        ConfigError: if one of them is not in `allowed`.
+    """
+    default = ModelConfig()
+    chosen = {name: getattr(model, name) for name in _COMMON}
+    chosen = {name: value for name, value in chosen.items() if value != getattr(default, name)}
+    wrong = [name for name in chosen if name not in allowed]
+    if wrong:
+        raise ConfigError(
+            f"{model.name} does not have: {', '.join(f'model.{name}' for name in wrong)}. Leave "
+            f"it out, or use a network that has it, such as {next(iter(registry.CLASSIFIERS))}."
+        )
+    return chosen
+
+
+def _from_scratch(model: ModelConfig, x: Any, *, outputs: int) -> Any:
+    """Logits of a network of the registry, or of the user's own."""
+    part = registry.find(registry.MODELS, model.name, kind="model")
+    common = _set_by_user(model, allowed=inspect.signature(part).parameters)
+    wrong = [f"'{name}' is the setting model.{name}." for name in model.options if name in _COMMON]
+    if wrong:
+        raise ConfigError("model.options:", wrong)
+    # Bound here: neither the tensor nor the number of outputs is the user's to choose.
+    network = partial(part, x, outputs=outputs)
+    registry.check_options(network, model.options, where="model.options")
+    try:
+        return network(**common, **model.options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model.options: {model.name}: {error}") from error
+
+
+def _application(
+    model: ModelConfig,
+    inputs: Any,
+    *,
+    outputs: int,
+    normalize: Callable[[Any], Any],
+    value_range: tuple[float, float],
+) -> tuple[Any, tuple["keras.Layer", ...]]:
+    """Logits of a network of keras.applications, and its layers below the head."""
+    from dnncli.models import backbones
+    from dnncli.models.classifiers import head
+
+    dropout = _set_by_user(model, allowed=("dropout",)).get("dropout", _HEAD_DROPOUT)
+    features, backbone = backbones.application(
+        inputs,
+        name=model.name,
+        weights=model.weights,
+        normalize=normalize,
+        value_range=value_range,
+        options=model.options,
+    )
+    return head(features, outputs=outputs, dropout=dropout), (backbone,)
+
+
+def _probabilities(logits: Any) -> Any:
+    """(B, C) probabilities from (B, C) logits, or (B, 2) from one logit."""
+    from keras import layers
+
+    if logits.shape[-1] > 1:
+        return layers.Softmax(dtype="float32", name="probabilities")(logits)
+    negated = layers.Rescaling(-1.0, dtype="float32", name="negated")(logits)
+    both = layers.Concatenate(dtype="float32", name="both_logits")([negated, logits])
+    return layers.Activation("sigmoid", dtype="float32", name="probabilities")(both)
+
+
+def _regularise(model: "keras.Model", *, l1: float, l2: float) -> None:
+    """Add l1 * sum |w| + l2 * sum w^2 over all kernels to the loss; biases and gains are left out.
+
+    On the variables and not by layer arguments, so that networks of keras.applications and the
+    user's own are treated alike, and saved models carry no trace of how they were trained.
+    """
+    if not l1 and not l2:
+        return
+    import keras
+
+    for variable in model.trainable_variables:
+        if variable.name in _KERNELS:
+            variable.regularizer = keras.regularizers.L1L2(l1=l1, l2=l2)
+
+
+def _start_at(model: "keras.Model", shares: np.ndarray) -> None:
+    """Set the output bias so that the untrained network answers about `shares`.
+
+    Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", section 3.3,
+    https://arxiv.org/abs/1708.02002
+    """
+    logs = np.log(np.maximum(shares, 1e-6) / np.maximum(shares, 1e-6).sum())
+    bias = model.get_layer("logits").bias
+    bias.assign(logs if bias.shape[0] > 1 else [logs[1] - logs[0]])
+
+
+def parameters(network: Network) -> Parameters:
+    """Numbers in the weights, and how many of them training changes now."""
+    model = network.training
+    return Parameters(
+        total=model.count_params(),
+        trainable=sum(int(np.prod(value.shape)) for value in model.trainable_weights),
+    )
+
+
+def flat_layers(model: "keras.Model") -> Iterator["keras.Layer"]:
+    """All layers in order, those of nested models in place of the model."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from flat_layers(layer)
+        else:
+            yield layer
+
+
+def layer_multiply_adds(layer: "keras.Layer") -> int:
+    """Multiply-adds of one forward pass of one picture through a layer's kernels.
+
+    Every entry of a convolution's kernel is used once per place of the output (of the input, for a
+    transposed one). Biases, normalisation, pooling and activations are not counted.
+    """
+    weights = {value.name: value for value in layer.weights if value.name in _KERNELS}
+    if not weights:
+        return 0
+    transposed = type(layer).__name__.endswith("Transpose")
+    places = (layer.input if transposed else layer.output).shape[1:-1]
+    return int(np.prod(places)) * sum(int(np.prod(value.shape)) for value in weights.values())
+
+
+def multiply_adds(model: "keras.Model") -> int:
+    """Multiply-adds of one forward pass of one picture: see `layer_multiply_adds`."""
+    return sum(layer_multiply_adds(layer) for layer in flat_layers(model))
+
+
+def save_model(serving: "keras.Model", path: Path, card: dict[str, Any]) -> None:
+    """Write a .keras file with `card` inside its config; whole or not at all.
+
+    Keras ignores the additional key, so the file loads without this package.
+
+    Args:
+        serving: the model.
+        path: ends in .keras.
+        card: JSON types only: class names, task, normalisation ...
+    """
+    with (
+        written(path) as whole,
+        tempfile.TemporaryDirectory(prefix=".tmp-", dir=path.parent) as folder,
+    ):
+        plain = Path(folder) / "plain.keras"
+        serving.save(plain)
+        _copy_with_card(plain, whole, card)
+
+
+def _copy_with_card(source: Path, target: Path, card: dict[str, Any]) -> None:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for entry in old.infolist():
+            if entry.filename != "config.json":
+                with old.open(entry) as read, new.open(entry, "w", force_zip64=True) as write:
+                    shutil.copyfileobj(read, write)
+                continue
+            config = json.loads(old.read(entry))
+            config["config"][_CARD] = card
+            new.writestr(entry, json.dumps(config))
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """What `save_model` wrote beside the weights; does not need Keras.
+
+    Raises:
+        ModelError: if there is no such file, or it is not a .keras file of this tool.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such model file.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            card = json.loads(archive.read("config.json"))["config"][_CARD]
+    except (zipfile.BadZipFile, ValueError, TypeError) as error:
+        raise ModelError(f"{path}: is not a whole .keras file ({error}).") from error
+    except KeyError as error:
+        raise ModelError(
+            f"{path}: has no {error}: it was not written by dnncli train, so its class names and "
+            "task are not known."
+        ) from error
+    return card
+
+
+def load_model(path: Path) -> "keras.Model":
+    """The model in a .keras file, to predict with.
+
+    Raises:
+        ModelError: if it cannot be read, or needs code that is not Keras' own.
+    """
+    import keras
+
+    if not path.is_file():
+        raise ModelError(f"{path}: no such model file.")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: cannot be loaded: {error}") from error
