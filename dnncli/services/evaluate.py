@@ -192,7 +192,14 @@ def _from_file(
         hint = f" Perhaps --truth {beside}?" if beside.exists() else ""
         raise ConfigError(f"{target}: give the true labels by --truth FILE (id,label).{hint}")
     truth = Path(truth)
-    predictions = read_predictions(target, classes=options.classes)
+    try:
+        predictions = read_predictions(target, classes=options.classes)
+    except DataError as error:
+        try:  # what is wrong with the truth should not take a second attempt to learn
+            read_truth(truth, classes=options.classes, split=split or "")
+        except DataError as other:
+            raise DataError("eval: neither file can be used:", [str(error), str(other)]) from error
+        raise
     declared = options.classes or tuple(predictions.metadata.get("classes", ()))
     if predictions.kind == "probability":
         declared = predictions.class_names
