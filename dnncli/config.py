@@ -130,6 +130,7 @@ class RunConfig(Config):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     deterministic: bool = False
     tensorboard: bool = True
+    backup_seconds: NonNegative | None = None  # between backups; None: they cost at most a tenth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,6 +264,7 @@ def _check_parts(config: TrainConfig) -> TrainConfig:
     """Check every name of a part, so that a typo never costs a slow import."""
     checks = (
         (registry.MODELS, config.model.name, "model", "auto"),
+        (registry.INITIALIZERS, config.model.kernel_initializer, "kernel initializer", ""),
         (registry.LOSSES, config.loss.name, "loss", "auto"),
         (registry.OPTIMIZERS, config.optimizer.name, "optimizer", ""),
         (registry.SCHEDULES, config.optimizer.schedule, "schedule", ""),

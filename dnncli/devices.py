@@ -1,10 +1,30 @@
 """The machine a run computes on: seed, precision, determinism, and what is there."""
 
+import importlib
 import os
+import sys
 from typing import Any
 
-# TensorFlow writes start-up lines on stderr from C++; they are no use to a user of this tool.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and Keras without TensorFlow's start-up lines.
+
+    They come from C++ before any log level is read, so the stream itself is turned off meanwhile.
+    Set TF_CPP_MIN_LOG_LEVEL to see them.
+    """
+    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        importlib.import_module("keras")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def configure(*, seed: int, precision: str = "float32", deterministic: bool = False) -> None:
@@ -15,6 +35,7 @@ def configure(*, seed: int, precision: str = "float32", deterministic: bool = Fa
         precision: float32, or bfloat16/float16 for mixed precision with float32 weights.
         deterministic: every operation gives the same bits each time, at some cost in speed.
     """
+    load_tensorflow()
     import keras
     import tensorflow as tf
 

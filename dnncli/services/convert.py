@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.array_writer import write_arrays
-from dnncli.data.dataset import ArrayImages, Dataset, Problem
+from dnncli.data.dataset import ArrayImages, Dataset, FileImages, Problem
 from dnncli.data.detect import open_dataset
 from dnncli.data.folder_writer import write_folder
 from dnncli.data.pictures import encoded, pixels, to_png
@@ -87,6 +87,7 @@ def convert(
     dataset = open_dataset(
         data, classes=classes, split_file=split_file, on_bad=on_bad, progress=progress
     )
+    _check_sources(dataset, out)
     form = _Pixels(dataset, image_size=image_size, color=color)
     changed = 0
     if to == "numpy":
@@ -161,6 +162,17 @@ def _check_out(data: Path, out: Path, *, overwrite: bool) -> None:
     is_empty = out.is_dir() and not any(out.iterdir())
     if out.exists() and not is_empty and not overwrite:
         raise DataError(f"{out}: exists already. Choose another name, or overwrite it.")
+
+
+def _check_sources(dataset: Dataset, out: Path) -> None:
+    """Refuse to replace a folder that the pictures come from."""
+    images = dataset.images
+    if isinstance(images, ArrayImages):
+        return
+    sources = images.paths if isinstance(images, FileImages) else images.files
+    inside = [path for path in sources if Path(path).is_relative_to(out.absolute())]
+    if inside:
+        raise DataError(f"{out}: holds pictures that {dataset.root} names:", inside)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,12 @@ from dnncli.data.normalize import layers as normalization_layers
 from dnncli.data.pipeline import ImageFormat, Loader, Targets
 from dnncli.data.split import write_split
 from dnncli.errors import DataError
+from dnncli.metrics.counts import count
+from dnncli.metrics.decisions import decisions_of
+from dnncli.metrics.report import score_report
 from dnncli.models.network import Network, build_network, parameters
 from dnncli.predictions import Predictions
-from dnncli.results import Progress, write_json, write_text
+from dnncli.results import Progress, plain, write_json, write_text
 from dnncli.rundir import RunDir
 from dnncli.services.plan import Plan, known_range
 from dnncli.services.train import TrainResult
@@ -259,7 +262,7 @@ def load_backup(run: RunDir) -> Backup | None:
 
 def result(plan: Plan, run: RunDir, job: Job, state: TrainState) -> TrainResult:
     """Score best.keras on the validation rows, and say how the run ended."""
-    from dnncli.services import evaluate, predict
+    from dnncli.services import predict
 
     validation: dict[str, Any] = {}
     if len(job.val_rows):
@@ -270,8 +273,11 @@ def result(plan: Plan, run: RunDir, job: Job, state: TrainState) -> TrainResult:
         predictions = Predictions(
             ids=truth.ids, class_names=truth.class_names, kind="probability", probs=probs
         )
+        decided = decisions_of(predictions, tie="abstain").classes
+        counts = count(truth.labels, decided, n_classes=len(truth.class_names))
         beta = plan.config.regime.beta or 1.0
-        validation = evaluate.report(predictions, truth, betas=(beta,))
+        scores = score_report(counts, classes=truth.class_names, betas=(beta,), undefined="skip")
+        validation = {"n": len(truth), **plain(scores)}
     return TrainResult(
         schema="dnncli.train/1",
         run=run.path,

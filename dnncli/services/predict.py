@@ -206,6 +206,8 @@ def compute(
 ) -> Predictions:
     """Load the model and predict the chosen rows, in order."""
     from dnncli import devices
+
+    devices.load_tensorflow()
     from dnncli.data.pipeline import ImageFormat, Loader
     from dnncli.models.network import load_model
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,13 +62,14 @@ def load(path: Path) -> Backup:
         ModelError: if the file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # A file of our own, because NumPy leaves its own open when the archive is damaged.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             state = TrainState(**json.loads(archive["state"].tobytes()))
             groups: dict[str, list[NDArray]] = {"model": [], "optimizer": [], "best": []}
             for group, values in groups.items():
                 while (name := f"{group}/{len(values)}") in archive.files:
                     values.append(archive[name])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise ModelError(
             f"{path}: cannot be read ({error}), so this run cannot go on. Train again."
         ) from error

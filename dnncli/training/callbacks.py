@@ -116,6 +116,7 @@ class Keeper(keras.callbacks.Callback):
         higher_is_better: for that value.
         write_model: called with a path, writes the network with its present variables there.
         best: variables of the best epoch so far; empty if there is none.
+        backup_seconds: least time between saves; None: saving costs at most a tenth of the time.
     """
 
     def __init__(
@@ -127,8 +128,10 @@ class Keeper(keras.callbacks.Callback):
         higher_is_better: bool,
         write_model: Callable[[Any], None],
         best: list[Any],
+        backup_seconds: float | None = None,
     ) -> None:
         super().__init__()
+        self.backup_seconds = backup_seconds
         self.state = state
         self.run = run
         self.monitor = monitor
@@ -136,8 +139,7 @@ class Keeper(keras.callbacks.Callback):
         self.write_model = write_model
         self.best = best
         self.snapshot: tuple[list[Any], list[Any]] | None = None  # of the last finished epoch
-        self.saved_at = time.monotonic()
-        self.started = self.saved_at
+        self.started = self.next_save = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Record the epoch; keep it if it is the best; save if the last save is long ago."""
@@ -154,7 +156,7 @@ class Keeper(keras.callbacks.Callback):
         now = time.monotonic()
         state.seconds += now - self.started
         self.started = now
-        if now >= self.saved_at:
+        if now >= self.next_save:
             self.save()
 
     def _is_best(self, value: float | None) -> bool:
@@ -177,7 +179,9 @@ class Keeper(keras.callbacks.Callback):
             self.run.backup, self.state, variables=variables, optimizer=optimizer, best=self.best
         )
         self.write_models()
-        self.saved_at = time.monotonic() + (time.monotonic() - begin) / _SAVE_SHARE
+        end = time.monotonic()
+        pause = (end - begin) / _SAVE_SHARE if self.backup_seconds is None else self.backup_seconds
+        self.next_save = end + pause
 
     def write_models(self) -> None:
         """Write best.keras and last.keras; without a finished epoch, both as the network is now."""

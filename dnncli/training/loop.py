@@ -10,7 +10,7 @@ from dnncli.config import TrainConfig
 from dnncli.errors import ConfigError
 from dnncli.losses import build_loss
 from dnncli.models.network import Network, save_model
-from dnncli.optimizers import build_optimizer
+from dnncli.optimizers import build_optimizer, plateau_options
 from dnncli.rundir import RunDir
 from dnncli.training import backup, callbacks
 from dnncli.training.backup import Backup, TrainState
@@ -100,6 +100,7 @@ class Fit:
             higher_is_better=self._higher_is_better,
             write_model=lambda path: save_model(self.network.serving, path, self.card),
             best=best,
+            backup_seconds=self.config.run.backup_seconds,
         )
         steps = self.batches.steps_per_epoch
         end = self._end(state, phase)
@@ -112,6 +113,7 @@ class Fit:
                         epochs=end,
                         initial_epoch=state.epoch,
                         steps_per_epoch=steps,
+                        shuffle=False,  # the batches are shuffled already
                         validation_data=self.batches.validation,
                         validation_steps=self.config.fit.validation_steps,
                         validation_freq=self.config.fit.validation_freq,
@@ -169,12 +171,15 @@ class Fit:
         config, regime = self.config, self.config.regime
         mode = "max" if self._higher_is_better else "min"
         chosen: list[keras.callbacks.Callback] = [callbacks.StopAtNaN()]
-        if config.optimizer.schedule == "plateau":
-            options = {"factor": 0.3, "patience": 5} | config.optimizer.schedule_options
-            plateau = callbacks.ResumablePlateau(
-                state.plateau, monitor=self.monitor, mode=mode, **options
+        if config.optimizer.schedule.lower() == "plateau":
+            chosen.append(
+                callbacks.ResumablePlateau(
+                    state.plateau,
+                    monitor=self.monitor,
+                    mode=mode,
+                    **(plateau_options(config.optimizer) or {}),
+                )
             )
-            chosen.append(plateau)
         if regime.early_stop:
             stopping = callbacks.ResumableEarlyStopping(
                 state.stopping, monitor=self.monitor, mode=mode, patience=regime.early_stop
