@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.dataset import Route
-from dnncli.data.header import GREY_MODES, PILLOW_ERRORS, opened, orientation, sniff
+from dnncli.data.header import GREY_MODES, PILLOW_ERRORS, opened, orientation, sniff, what_else
+from dnncli.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,17 +33,17 @@ def decode_pillow(data: bytes, *, channels: int) -> NDArray[np.uint8]:
         channels: 1 for grey, 3 for RGB.
 
     Raises:
-        ValueError: if it cannot be decoded.
+        DataError: if it cannot be decoded.
     """
     form = sniff(data)
     if not form:
-        raise ValueError("not an image.")
+        raise DataError(what_else(data))
     try:
         image = opened(data, form)
         image.load()
         image = eight_bit(upright(image)).convert("L" if channels == 1 else "RGB")
     except PILLOW_ERRORS as error:
-        raise ValueError(f"damaged {form}: {error or type(error).__name__}.") from error
+        raise DataError(f"damaged {form}: {error or type(error).__name__}.") from error
     return np.asarray(image).reshape(image.height, image.width, channels)
 
 

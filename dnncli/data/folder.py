@@ -177,7 +177,7 @@ def _entries(root: Path, folder: str, problems: list[Problem]) -> Iterator[tuple
             shown = name.encode("utf-8", "backslashreplace").decode()
             what = "its name is not valid UTF-8, so no table can hold it."
             problems.append(Problem(path=shown, what=what, remedy="Rename it."))
-        elif not entry.is_dir():
+        elif not os.path.isdir(entry.path):  # noqa: PTH112 - False for a link to itself, no error
             yield name, "file"
         else:
             yield name, "link" if entry.is_symlink() else "folder"

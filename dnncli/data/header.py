@@ -241,11 +241,7 @@ def _png(data: bytes, max_pixels: int) -> Look:
     special = (b"tRNS", b"acTL")
     plain = bits == 8 and colour in (0, 2) and not interlaced
     if maybe_rotated or not plain or any(name in chunks for name in special):
-        seen = _by_pillow(data, "PNG", max_pixels)
-        if colour != 3:
-            return seen
-        palette = bytes(chunks.get(b"PLTE", b""))
-        return replace(seen, grey=palette[::3] == palette[1::3] == palette[2::3])
+        return _by_pillow(data, "PNG", max_pixels)
     return Look(format="PNG", route=Route.TENSORFLOW, height=height, width=width, grey=colour == 0)
 
 
@@ -291,6 +287,7 @@ def _by_pillow(data: bytes, form: str, max_pixels: int) -> Look:
             raise _UnreadableError(f"{form} of mode {image.mode} is not supported.")
         frames = 1 if form == "GIF" else getattr(image, "n_frames", 1)
         mode = image.mode
+        is_grey = mode in GREY_MODES or (mode == "P" and _is_grey(image.palette))
         # A TIFF is turned upright by Pillow itself, and its size is the upright one already.
         turned = 1 if form == "TIFF" and 0x0112 in image.tag_v2 else orientation(image)
         if not _is_whole(image, form, len(data)):
@@ -299,9 +296,7 @@ def _by_pillow(data: bytes, form: str, max_pixels: int) -> Look:
         raise _UnreadableError(f"damaged {form}: {error or type(error).__name__}.") from error
     if turned in _SIDEWAYS:
         height, width = width, height
-    return Look(
-        format=form, height=height, width=width, grey=mode in GREY_MODES, note=_note(mode, frames)
-    )
+    return Look(format=form, height=height, width=width, grey=is_grey, note=_note(mode, frames))
 
 
 def _is_whole(image: Any, form: str, length: int) -> bool:
@@ -315,6 +310,15 @@ def _is_whole(image: Any, form: str, length: int) -> bool:
         if starts and sizes and len(starts) == len(sizes) and all(sizes):
             return all(start + size <= length for start, size in zip(starts, sizes))
     return False
+
+
+def _is_grey(palette: Any) -> bool:
+    """Whether all colours of a Pillow palette are grey; False where that is not plain to see."""
+    order, raw = palette.getdata()
+    if order not in ("RGB", "BGR", "RGBA", "BGRX", "RGBX"):
+        return False
+    step = len(order)
+    return raw[::step] == raw[1::step] == raw[2::step]
 
 
 def _note(mode: str, frames: int) -> str:

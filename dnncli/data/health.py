@@ -7,17 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dnncli.data.dataset import (
-    SPLITS,
-    UNLABELLED,
-    ArrayImages,
-    Dataset,
-    FileImages,
-    Problem,
-    RecordImages,
-)
-from dnncli.data.decode import decode_pillow
+from dnncli.data.dataset import SPLITS, UNLABELLED, ArrayImages, Dataset, Problem
+from dnncli.data.pictures import pixels
 from dnncli.data.scan import digest
+from dnncli.errors import DataError
 from dnncli.results import Progress, no_progress
 
 Group = tuple[str, ...]  # ids of rows with equal content
@@ -45,6 +38,7 @@ class HealthReport:
     unlabelled: int  # rows without a label
     sizes: Sizes
     grey: int  # rows without colour
+    colour: int  # rows with colour
     imbalance: float  # rows of the largest class / rows of the smallest that has any
     missing: dict[str, tuple[str, ...]]  # split -> classes it has no row of
     compared: bool  # whether content could be compared
@@ -53,11 +47,6 @@ class HealthReport:
     leaked: dict[str, int]  # split -> its rows that an earlier split (train, val) has too
     conflicts: tuple[Group, ...]  # groups that stand under more than one label
     problems: tuple[Problem, ...]
-
-    @property
-    def colour(self) -> int:
-        """Rows with colour."""
-        return self.rows - self.grey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +70,7 @@ def health(dataset: Dataset) -> HealthReport:
     totals = sum(counts.values(), np.zeros(len(dataset.class_names), np.int64))
     present = totals[totals > 0]
     groups = _groups(dataset)
+    grey = _grey(dataset)
     return HealthReport(
         rows=len(dataset),
         splits={split: int((dataset.splits == split).sum()) for split in splits},
@@ -90,7 +80,8 @@ def health(dataset: Dataset) -> HealthReport:
         },
         unlabelled=int((dataset.labels == UNLABELLED).sum()),
         sizes=_sizes(dataset),
-        grey=_grey(dataset),
+        grey=grey,
+        colour=len(dataset) - grey,
         imbalance=float(present.max() / present.min()) if len(present) else float("nan"),
         missing={
             split: tuple(np.array(dataset.class_names)[counts[split] == 0].tolist())
@@ -113,17 +104,17 @@ def pixel_duplicates(dataset: Dataset, *, progress: Progress = no_progress) -> P
     rows that its files promise but do not hold are named.
     """
 
-    def pixels(row: int) -> bytes | Problem:
+    def content(row: int) -> bytes | Problem:
         try:
-            image = _decoded(dataset, row)
-        except (OSError, ValueError) as error:
+            image = pixels(dataset.images, row, channels=3)
+        except (OSError, DataError) as error:
             return Problem(path=dataset.ids[row], what=str(error))
         return digest(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes())
 
     found: list[bytes | Problem] = []
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(dataset), _BATCH):
-            found.extend(pool.map(pixels, range(start, min(start + _BATCH, len(dataset)))))
+            found.extend(pool.map(content, range(start, min(start + _BATCH, len(dataset)))))
             progress("Decoding", len(found), len(dataset))
     unreadable = tuple(entry for entry in found if isinstance(entry, Problem))
     good = [row for row, entry in enumerate(found) if isinstance(entry, bytes)]
@@ -133,20 +124,6 @@ def pixel_duplicates(dataset: Dataset, *, progress: Progress = no_progress) -> P
     return PixelReport(
         dataset=replace(kept, digests=digests, problems=problems), unreadable=unreadable
     )
-
-
-def _decoded(dataset: Dataset, row: int) -> np.ndarray:
-    match dataset.images:
-        case ArrayImages() as images:
-            return np.asarray(images.arrays[images.array[row]][images.rows[row]])
-        case RecordImages() as images:
-            with open(images.files[images.file[row]], "rb") as file:  # noqa: PTH123
-                file.seek(int(images.offsets[row]))
-                data = file.read(int(images.lengths[row]))
-        case FileImages() as images:
-            with open(images.paths[row], "rb") as file:  # noqa: PTH123
-                data = file.read()
-    return decode_pillow(data, channels=3)
 
 
 def _groups(dataset: Dataset) -> list[list[int]]:

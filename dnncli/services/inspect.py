@@ -161,7 +161,7 @@ def _training_rows(dataset: Dataset) -> int:
 
 
 def _weights(model: str, dataset: Dataset, size: tuple[int, int], channels: int) -> WeightRule:
-    from dnncli.services.models import models
+    from dnncli.services.models import ModelSummary, models
 
     summary = models(
         model,
@@ -169,6 +169,8 @@ def _weights(model: str, dataset: Dataset, size: tuple[int, int], channels: int)
         color="grayscale" if channels == 1 else "rgb",
         classes=len(dataset.class_names),
     )
+    if not isinstance(summary, ModelSummary):  # only without a name
+        raise TypeError("models() gave no summary of a network.")
     examples, parameters = _training_rows(dataset), summary.parameters
     needed = {"2-3 per weight": 2 * parameters, "10 per weight": 10 * parameters}
     return WeightRule(

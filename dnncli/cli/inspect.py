@@ -1,0 +1,161 @@
+"""`dnncli data inspect`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dnncli.cli import output
+from dnncli.cli.options import AsJson, Classes, DataPath, OnBad, parse_classes
+from dnncli.errors import SHOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dnncli.data.health import HealthReport
+    from dnncli.services.inspect import InspectReport
+
+
+def inspect(
+    data: DataPath,
+    classes: Classes = None,
+    split: Annotated[Path | None, typer.Option(help="A split.csv to use.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Weigh the data against this network (see `models`).")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Pictures per batch.")] = 32,
+    image_size: Annotated[
+        str | None, typer.Option(metavar="HxW", help="In pixels [from the pictures, <= 128].")
+    ] = None,
+    color: Annotated[str, typer.Option(help="auto, rgb or grayscale.")] = "auto",
+    label_mode: Annotated[
+        str, typer.Option(help="int, categorical (one-hot) or binary.")
+    ] = "categorical",
+    pixels: Annotated[
+        bool, typer.Option("--pixels", help="Decode every picture: finds re-saved copies.")
+    ] = False,
+    on_bad: OnBad = "skip",
+    as_json: AsJson = False,
+) -> None:
+    """Show what is in a data set, what a network would see of it, and what is wrong with it.
+
+    Example: dnncli data inspect sample_data/fashion_mini
+    """
+    from dnncli.config import parse_size
+    from dnncli.services.inspect import inspect as run
+
+    size = parse_size(image_size) if image_size else None
+    with output.progress() as progress:
+        report = run(
+            data,
+            classes=parse_classes(classes),
+            split=split,
+            model=model,
+            batch_size=batch_size,
+            image_size=size,
+            color=color,
+            label_mode=label_mode,
+            pixels=pixels,
+            on_bad=on_bad,
+            progress=progress,
+        )
+    if as_json:
+        output.show_json(report)
+    else:
+        _show(report)
+
+
+def _show(report: "InspectReport") -> None:
+    health = report.health
+    output.table(["data set", str(report.root)], _facts(report), left=2)
+    splits = list(health.splits)
+    output.table(
+        ["class", *(split or "rows" for split in splits)],
+        ([name, *(counts[split] for split in splits)] for name, counts in health.classes.items()),
+    )
+    if report.weights:
+        rule = report.weights
+        output.table(
+            [f"rule of thumb for {rule.model}", "examples wanted", "there are", "met"],
+            [
+                [name, rule.needed[name], rule.examples, "yes" if rule.met[name] else "no"]
+                for name in rule.needed
+            ],
+        )
+        output.lines(
+            [
+                f"{rule.parameters:,} weights, {rule.per_weight:.3g} examples per weight. "
+                "Informational: deep networks do well with far fewer."
+            ]
+        )
+    output.lines(_findings(health))
+    for action, title in (
+        ("skipped", "Skipped, cannot be read"),
+        ("ignored", "Left out, not part of the data set"),
+        ("noted", "Used, but note"),
+    ):
+        entries = [str(p) for p in health.problems if p.action == action]
+        output.lines(_listed(title, entries))
+
+
+def _facts(report: "InspectReport") -> list[tuple[str, str]]:
+    health, batch = report.health, report.batch
+    sizes = health.sizes
+    splits = ", ".join(f"{name or 'not split'} {count:,}" for name, count in health.splits.items())
+    by_side = [f"{h} x {w}" for h, w in (sizes.smallest, sizes.median, sizes.largest)]
+    return [
+        ("format", report.kind),
+        ("rows", f"{health.rows:,}  ({splits})"),
+        ("classes", f"{len(report.classes):,}"),
+        *([("rows without label", f"{health.unlabelled:,}")] if health.unlabelled else []),
+        (
+            "height x width",
+            by_side[0]
+            if sizes.distinct == 1
+            else f"{' / '.join(by_side)} (smallest / median / largest; {sizes.distinct:,} sizes)",
+        ),
+        ("grey / colour", f"{health.grey:,} / {health.colour:,}"),
+        ("image batch", batch.images),
+        ("label batch", f"{batch.labels[batch.label_mode]}  ({batch.label_mode})"),
+        (
+            "other label modes",
+            ", ".join(
+                f"{mode} {shape or 'n/a (needs two classes)'}"
+                for mode, shape in batch.labels.items()
+                if mode != batch.label_mode
+            ),
+        ),
+        ("batches per epoch", f"{batch.steps:,}, the last of {batch.last:,}"),
+        ("largest / smallest class", output.number(health.imbalance, digits=2)),
+    ]
+
+
+def _findings(health: "HealthReport") -> list[str]:
+    if not health.compared:
+        return ["Copies were not looked for: the data set has no digests."]
+    copies = sum(len(group) - 1 for group in health.duplicates)
+    leaked = ", ".join(
+        f"{count:,} of {health.splits[split]:,} {split} rows"
+        for split, count in health.leaked.items()
+        if count
+    )
+    return [
+        f"Exact copies: {copies:,}." if copies else "No exact copies.",
+        *_listed("Same picture in two splits (leak)", _equal(health.leaks)),
+        *([f"  Also in an earlier split: {leaked}."] if leaked else []),
+        *_listed("Same picture under two labels", _equal(health.conflicts)),
+    ]
+
+
+def _equal(groups: "Sequence[tuple[str, ...]]") -> list[str]:
+    return [" = ".join(group) for group in groups]
+
+
+def _listed(title: str, entries: list[str]) -> list[str]:
+    """A title with the count, the first entries, and how many more there are."""
+    if not entries:
+        return []
+    rest = len(entries) - SHOWN
+    more = [f"  ... and {rest:,} more."] if rest > 0 else []
+    shown = [entry.replace("\n", r"\n") for entry in entries[:SHOWN]]  # one line each
+    return [f"{title}: {len(entries):,}", *(f"  {entry}" for entry in shown), *more]
