@@ -21,6 +21,7 @@ def load_tensorflow() -> None:
     try:
         os.dup2(nowhere, 2)
         importlib.import_module("keras")
+        importlib.import_module("tensorflow").config.list_physical_devices()
     finally:
         os.dup2(kept, 2)
         os.close(kept)
@@ -35,7 +36,6 @@ def configure(*, seed: int, precision: str = "float32", deterministic: bool = Fa
         precision: float32, or bfloat16/float16 for mixed precision with float32 weights.
         deterministic: every operation gives the same bits each time, at some cost in speed.
     """
-    load_tensorflow()
     import keras
     import tensorflow as tf
 

@@ -7,6 +7,7 @@ typo is answered in milliseconds. A user's own part is an import string, `my_lab
 import difflib
 import importlib
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -60,9 +61,8 @@ OPTIMIZERS = {
     name.lower(): f"keras.optimizers:{name}"
     for name in (
         *("Adam", "SGD", "RMSprop", "Adagrad", "Adadelta", "Ftrl"),
-        *("AdamW", "Adamax", "Nadam", "Lamb", "Lion", "LossScaleOptimizer", "Adafactor", "Muon"),
+        *("AdamW", "Adamax", "Nadam", "Lamb", "Lion", "Adafactor", "Muon", "ScheduleFreeAdamW"),
     )
-    if name != "LossScaleOptimizer"  # wraps another optimizer; mixed precision sets it up
 }
 
 SCHEDULES = {
@@ -84,8 +84,15 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the nearest known name, or an empty string."""
     known = list(known)
     folded = {entry.lower(): entry for entry in known}
-    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
-    return f" Did you mean '{folded[near[0]]}'?" if near else ""
+    name = name.lower()
+
+    def likeness(entry: str) -> tuple[float, int]:
+        # People err late in a word: of equally near names, the longest common beginning wins.
+        ratio = difflib.SequenceMatcher(None, entry, name).ratio()
+        return ratio, len(os.path.commonprefix([entry, name]))
+
+    near = difflib.get_close_matches(name, folded, n=5, cutoff=0.6)
+    return f" Did you mean '{folded[max(near, key=likeness)]}'?" if near else ""
 
 
 def unknown(name: str, known: Iterable[str], *, kind: str) -> str:
@@ -127,12 +134,18 @@ def find(table: Mapping[str, str], name: str, *, kind: str) -> Any:
         raise ConfigError(f"{kind} '{name}': '{module}' has no '{attribute}'.{hint}") from error
 
 
-def check_options(function: Callable, options: Mapping[str, Any], *, where: str) -> None:
-    """Raise ConfigError naming every option that `function` does not take by keyword."""
+def check_options(
+    function: Callable, options: Mapping[str, Any], *, where: str, without: Iterable[str] = ()
+) -> None:
+    """Raise ConfigError naming every option that `function` does not take by keyword.
+
+    Parameters in `without` are not the user's to choose here.
+    """
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
-    allowed = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    named = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    allowed = [name for name in named if name not in without]
     wrong = [name for name in options if name not in allowed]
     if wrong:
         known = f" Known: {', '.join(allowed) or 'none'}."

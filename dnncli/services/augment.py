@@ -156,7 +156,7 @@ def _check_out(out: Path, data: Path, *, overwrite: bool) -> None:
         raise DataError(f"{out}: exists. Choose another OUT, or replace it with --overwrite.")
     if not (out / MANIFEST).is_file() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(
-            f"{out}: holds no {MANIFEST}, so it was not written by 'dnncli augment' and --overwrite "
+            f"{out}: holds no {MANIFEST}, so 'dnncli augment' did not write it and --overwrite "
             "does not replace it. Remove it yourself, or choose another OUT."
         )
 

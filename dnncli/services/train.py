@@ -145,6 +145,8 @@ def _execute(
 ) -> TrainResult:
     """Everything that needs Keras: the run folder is made only once all of it was checked."""
     from dnncli import devices
+
+    devices.load_tensorflow()
     from dnncli.services import fitting
 
     settings = plan.config.run

@@ -1,0 +1,211 @@
+import inspect
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from dnncli import registry
+from dnncli.config import OptimizerConfig
+from dnncli.errors import ConfigError
+from dnncli.optimizers import (
+    LEARNING_RATES,
+    PerUpdate,
+    Triangular,
+    build_optimizer,
+    plateau_options,
+)
+
+
+def build(name="sgd", *, steps_per_epoch=10, epochs=10, accumulate=1, rate=1.0, **settings):
+    return build_optimizer(
+        OptimizerConfig(name=name, **settings),
+        steps_per_epoch=steps_per_epoch,
+        epochs=epochs,
+        accumulate=accumulate,
+        rate=rate,
+    )
+
+
+def rates(schedule, *, batches=100, **settings):
+    """The rate that each of `batches` batches trains with, from a rate of 1."""
+    optimizer = build(schedule=schedule, learning_rate=1.0, **settings)
+    found = []
+    for batch in range(batches):
+        optimizer._iterations.assign(batch)
+        found.append(float(optimizer.learning_rate))
+    return found
+
+
+def minimise(optimizer, *, steps):
+    """Loss before and after, on a kernel and a bias: |w - 1|^2 / 2 with gradient w - 1."""
+    weights = [keras.Variable(np.full((2, 2), 3.0, np.float32)), keras.Variable([0.0, 0.0])]
+    optimizer.build(weights)
+
+    def loss():
+        return sum(float(((w.numpy() - 1) ** 2).sum()) / 2 for w in weights)
+
+    before = loss()
+    for _ in range(steps):
+        optimizer.apply([w - 1.0 for w in weights], weights)
+    return before, loss()
+
+
+@pytest.mark.parametrize("name", registry.OPTIMIZERS)
+def test_every_optimizer_minimises_a_parabola_at_its_default_rate(name):
+    before, after = minimise(build(name, schedule="constant"), steps=60)
+    assert after < 0.995 * before
+
+
+@pytest.mark.parametrize("name", registry.OPTIMIZERS)
+def test_every_optimizer_has_a_default_rate_of_this_tool(name):
+    assert LEARNING_RATES[name] > 0
+    assert float(build(name, schedule="constant").learning_rate) == pytest.approx(
+        LEARNING_RATES[name]
+    )
+
+
+def test_sgd_has_momentum_unless_told_otherwise():
+    assert build("sgd").momentum == 0.9
+    assert build("sgd", momentum=0.0).momentum == 0.0
+    assert build("sgd", options={"nesterov": True}).nesterov
+    assert build("rmsprop").momentum == 0.0
+    assert build("rmsprop", momentum=0.5).momentum == 0.5
+
+
+def test_two_steps_of_momentum_worked_out_by_hand():
+    # w = 1, gradient 1 twice, rate 0.1, momentum 0.9: v = -0.1, w = 0.9; v = -0.19, w = 0.71.
+    weight = keras.Variable([1.0])
+    optimizer = build("sgd", learning_rate=0.1, schedule="constant")
+    optimizer.build([weight])
+    for _ in range(2):
+        optimizer.apply([np.ones(1, np.float32)], [weight])
+    assert weight.numpy() == pytest.approx([0.71])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options", "expected"),
+    [
+        ("constant", {}, {0: 1.0, 99: 1.0}),
+        ("cosine", {}, {0: 1.0, 50: 0.5, 25: (1 + math.sqrt(0.5)) / 2, 99: 0.00024672}),
+        ("cosine", {"end": 0.1}, {0: 1.0, 50: 0.55}),
+        ("triangular", {}, {0: 0.1, 15: 0.55, 30: 1.0, 65: 0.5, 99: 1 / 70}),
+        ("triangular", {"top": 0.0, "end": 0.5}, {0: 1.0, 50: 0.75}),
+        ("exponential", {}, {0: 1.0, 50: 0.1, 75: 0.01**0.75}),
+        ("exponential", {"end": 0.5}, {50: math.sqrt(0.5)}),
+        ("step", {}, {0: 1.0, 49: 1.0, 50: 0.1, 74: 0.1, 75: 0.01, 99: 0.01}),
+        ("step", {"at": [0.3], "factor": 0.5}, {29: 1.0, 30: 0.5}),
+        ("polynomial", {}, {0: 1.0, 25: 0.75, 99: 0.01}),
+        ("polynomial", {"power": 2, "end": 0.2}, {50: 0.4}),
+        ("plateau", {}, {0: 1.0, 99: 1.0}),
+    ],
+)
+def test_rates_worked_out_by_hand(schedule, options, expected):
+    found = rates(schedule, schedule_options=options)
+    for batch, rate in expected.items():
+        assert found[batch] == pytest.approx(rate, rel=2e-3), batch
+
+
+@pytest.mark.parametrize("schedule", [name for name in registry.SCHEDULES if name != "plateau"])
+def test_warm_up_rises_to_the_rate_and_delays_the_schedule(schedule):
+    # Two epochs of ten batches: 1/21, 2/21 ... of the schedule's first rate, then the schedule.
+    found = rates(schedule, warmup=2)
+    first = 0.1 if schedule == "triangular" else 1.0
+    assert found[:3] == pytest.approx([first / 21, 2 * first / 21, 3 * first / 21])
+    alone = rates(schedule, epochs=8, batches=80)
+    assert found[20:] == pytest.approx(alone, rel=1e-4)
+
+
+@pytest.mark.parametrize("schedule", [name for name in registry.SCHEDULES if name != "plateau"])
+def test_under_accumulation_rates_count_updates(schedule):
+    """Keras 3.15 hands batches to a schedule, although `iterations` counts updates."""
+    found = rates(schedule, batches=100, epochs=10, accumulate=5, warmup=1)
+    assert found[4::5] == pytest.approx(rates(schedule, batches=20, steps_per_epoch=2, warmup=1))
+
+
+def test_iterations_count_updates_and_only_every_kth_batch_moves_the_weights():
+    weight = keras.Variable([1.0])
+    optimizer = build(learning_rate=0.1, schedule="cosine", accumulate=2, momentum=0.0)
+    optimizer.build([weight])
+    seen = []
+    for gradient in (1.0, 3.0, 1.0, 1.0):
+        optimizer.apply([np.full(1, gradient, np.float32)], [weight])
+        seen.append((int(optimizer.iterations), float(weight.numpy()[0])))
+    second = 0.1 * (1 + math.cos(math.pi / 50)) / 2  # the second of 50 updates
+    assert [count for count, _ in seen] == [0, 1, 1, 2]
+    assert [value for _, value in seen] == pytest.approx([1.0, 0.8, 0.8, 0.8 - second])
+
+
+def test_accumulated_full_batch_is_the_full_batch():
+    gradients = np.array([[1.0], [2.0], [6.0]], np.float32)
+    whole, parts = keras.Variable([1.0]), keras.Variable([1.0])
+    full = build("adam", schedule="constant")
+    full.build([whole])
+    full.apply([gradients.mean(axis=0)], [whole])
+    micro = build("adam", schedule="constant", accumulate=3)
+    micro.build([parts])
+    for gradient in gradients:
+        micro.apply([gradient], [parts])
+    assert parts.numpy() == pytest.approx(whole.numpy(), rel=1e-6)
+
+
+def test_the_average_of_weights_forgets_per_update_not_per_batch():
+    averaging = {"use_ema": True, "ema_momentum": 0.9}
+    assert build("adam", options=averaging, accumulate=4).ema_momentum ** 4 == pytest.approx(0.9)
+
+
+def test_weight_decay_leaves_biases_and_normalisation_alone():
+    layer = keras.layers.BatchNormalization()
+    dense = keras.layers.Dense(2)
+    model = keras.Sequential([keras.Input((3,)), dense, layer])
+    optimizer = build("adamw", options={"weight_decay": 0.1}, learning_rate=0.5, schedule="constant")
+    optimizer.build(model.trainable_variables)
+    dense.bias.assign([1.0, 1.0])
+    kernel = dense.kernel.numpy()
+    optimizer.apply([np.zeros(v.shape, np.float32) for v in model.trainable_variables])
+    assert dense.kernel.numpy() == pytest.approx(kernel * (1 - 0.5 * 0.1), rel=1e-5)
+    for left_alone in (dense.bias, layer.gamma):
+        assert left_alone.numpy() == pytest.approx(np.ones(2))
+
+
+def test_a_factor_scales_every_rate():
+    assert float(build("adam", rate=0.1).learning_rate) == pytest.approx(1e-4)
+
+
+def test_schedules_are_built_again_from_their_config():
+    schedule = PerUpdate(Triangular(0.3, 50), warmup=5, accumulate=2)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
+    for batch in (0, 9, 31, 99):
+        assert float(again(batch)) == float(schedule(batch))
+
+
+def test_plateau_gives_the_callback_its_arguments():
+    config = OptimizerConfig(schedule="plateau", schedule_options={"patience": 3})
+    options = plateau_options(config)
+    assert options is not None and options["patience"] == 3
+    assert set(options) <= set(inspect.signature(keras.callbacks.ReduceLROnPlateau).parameters)
+    assert plateau_options(OptimizerConfig()) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "adm"}, "Unknown optimizer 'adm'. Did you mean 'adam'"),
+        ({"schedule": "cosin"}, "Unknown schedule 'cosin'. Did you mean 'cosine'"),
+        ({"name": "adam", "momentum": 0.9}, "adam has no momentum. Leave it out, or use sgd"),
+        ({"options": {"clipnrm": 1}}, "'clipnrm' of sgd. Did you mean 'clipnorm'"),
+        ({"options": {"lr": 1}}, "'lr' of sgd. It is the setting optimizer.learning_rate"),
+        ({"options": {"clipnorm": 1.0, "clipvalue": 1.0}}, "Only one of `clipnorm`"),
+        ({"schedule_options": {"ende": 1}}, "'ende'. Did you mean 'end'"),
+        ({"schedule_options": {"rate": 1}}, "no such option 'rate'"),
+        ({"schedule_options": {"end": 2}}, "end: must be in 0 to 1. Got 2"),
+        ({"schedule": "step", "schedule_options": {"at": [0.7, 0.3]}}, "rising shares"),
+        ({"schedule": "polynomial", "schedule_options": {"power": 0}}, "power: must be above 0"),
+        ({"schedule": "triangular", "schedule_options": {"top": 1}}, "top: must be below 1"),
+        ({"warmup": 10}, "10 epochs are the whole run of 10"),
+        ({"schedule": "plateau", "warmup": 1}, "plateau schedule lowers a constant rate"),
+    ],
+)
+def test_a_wrong_setting_is_named(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        build(**{"name": "sgd", **settings})
