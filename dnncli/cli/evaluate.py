@@ -23,20 +23,20 @@ def evaluate(
     ],
     data: Annotated[
         Path | None,
-        typer.Argument(metavar="[DATA]", help="Data set to score a run on [its own]."),
+        typer.Argument(metavar="DATA", help="Data set to score a run on; none: its own."),
     ] = None,
     truth: Annotated[
         Path | None, typer.Option(help="True labels (id,label) of a predictions file.")
     ] = None,
     beta: Annotated[
-        list[float] | None, typer.Option(help="Of the F score, > 0. Repeatable. [1]")
+        list[float] | None, typer.Option(help="Of the F score, > 0; repeatable; none: 1.")
     ] = None,
     positive: Annotated[
         str | None, typer.Option(metavar="CLASS", help="The class that matters most.")
     ] = None,
     classes: Classes = None,
     split: Annotated[
-        str | None, typer.Option(help="train, val, test or all [test if there is one].")
+        str | None, typer.Option(help="train, val, test or all; none: test if there is one.")
     ] = None,
     undefined: Annotated[
         str, typer.Option(help="A class value 0/0 in averages: skip, 0 or 1.")
@@ -48,10 +48,10 @@ def evaluate(
         str, typer.Option(help="nfc: ids may differ in Unicode form; or none.")
     ] = "none",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results [RUN/eval/NAME].")
+        Path | None, typer.Option(help="Folder for the results; of a run: RUN/eval/NAME.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the evaluation in the run [DATA-SPLIT].")
+        str | None, typer.Option(help="Of the evaluation in its run; none: DATA-SPLIT.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

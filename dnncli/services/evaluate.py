@@ -115,6 +115,8 @@ def evaluate(
     if out is not None:
         _check_out(Path(out))
     if target.suffix in SUFFIXES and not target.is_dir():
+        if name is not None:
+            raise ConfigError("--name: is for runs. Say where the results go with --out FOLDER.")
         predictions, labels = _from_file(target, data, truth, split=split, options=options)
     else:
         from dnncli.services.predict import predict_rows

@@ -271,6 +271,8 @@ def test_what_does_not_go_together_is_said(files, tmp_path):
         evaluate(p)
     with pytest.raises(ConfigError, match="is scored by --truth FILE, not by pictures"):
         evaluate(p, "pictures", truth=t)
+    with pytest.raises(ConfigError, match="--name: is for runs"):
+        evaluate(p, truth=t, name="x")
     with pytest.raises(DataError, match=r"no such file. Did you mean 'p.csv'\?"):
         evaluate(tmp_path / "pp.csv", truth=t)
     with pytest.raises(ModelError):
