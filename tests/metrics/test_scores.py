@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support  # noqa: TID253
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from dnncli.metrics.counts import count
 from dnncli.metrics.report import score_report

@@ -4,7 +4,7 @@ import json
 import math
 
 import numpy as np
-import polars as pl  # noqa: TID253
+import polars as pl
 import pytest
 
 from dnncli.errors import ConfigError, DataError, ModelError
