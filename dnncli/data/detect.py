@@ -4,12 +4,15 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from dnncli.data.arrays import has_arrays, read_arrays
-from dnncli.data.dataset import Dataset
+from dnncli.data.dataset import SPLITS, UNLABELLED, Dataset, FileImages, Problem
 from dnncli.data.example_proto import looks_like_records
 from dnncli.data.folder import read_folder
-from dnncli.data.header import MAX_PIXELS
+from dnncli.data.header import HEAD, MAX_PIXELS, sniff
 from dnncli.data.records import is_record_name, read_records, record_files
+from dnncli.data.scan import scan
 from dnncli.data.split import apply_split
 from dnncli.data.table import SUFFIXES as TABLE_SUFFIXES
 from dnncli.data.table import read_table
@@ -59,11 +62,10 @@ def open_dataset(
     dataset = _read(
         path, classes=classes, max_pixels=max_pixels, labelled=labelled, progress=progress
     )
-    if labelled and not classes and len(dataset.class_names) < 2:
-        raise DataError(
-            f"{path}: only one class, '{dataset.class_names[0]}' ({len(dataset)} pictures). "
-            "A classifier needs at least two."
-        )
+    if split_file is not None:
+        dataset = apply_split(dataset, Path(split_file))
+    if labelled and not classes:
+        _check_classes(dataset, path)
     skipped = [str(problem) for problem in dataset.problems if problem.action == "skipped"]
     if skipped and on_bad == "error":
         raise DataError(
@@ -71,7 +73,30 @@ def open_dataset(
             "them with on_bad 'skip':",
             skipped,
         )
-    return dataset if split_file is None else apply_split(dataset, Path(split_file))
+    return dataset
+
+
+def _check_classes(dataset: Dataset, path: Path) -> None:
+    """Refuse what no classifier can learn, unless the classes were declared."""
+    present = {split: set(dataset.labels[dataset.rows(split)].tolist()) for split in ("", *SPLITS)}
+    used = sorted(set().union(*present.values()))
+    if len(used) < 2:
+        raise DataError(
+            f"{path}: only one class, '{dataset.class_names[used[0]]}' ({len(dataset)} pictures). "
+            "A classifier needs at least two."
+        )
+    learned = present["train"] | present[""]
+    lines = [
+        f"{split}: class '{dataset.class_names[label]}'"
+        for split in ("val", "test")
+        for label in sorted(present[split] - learned)
+    ]
+    if learned and lines:
+        raise DataError(
+            f"{path}: classes that train does not have. Move or remove these rows, or declare the "
+            "classes:",
+            lines,
+        )
 
 
 def _read(
@@ -92,6 +117,8 @@ def _read(
         return read_table(
             path, classes=classes, max_pixels=max_pixels, labelled=labelled, progress=progress
         )
+    elif not labelled and path.is_file() and _is_picture(path):
+        return _one_picture(path, classes=classes, max_pixels=max_pixels)
     else:
         files = _matching(path)
     return read_records(
@@ -101,6 +128,32 @@ def _read(
         max_pixels=max_pixels,
         labelled=labelled,
         progress=progress,
+    )
+
+
+def _is_picture(path: Path) -> bool:
+    with path.open("rb") as file:
+        return bool(sniff(file.read(HEAD)))
+
+
+def _one_picture(path: Path, *, classes: Sequence[str], max_pixels: int) -> Dataset:
+    seen = scan([str(path)], max_pixels=max_pixels)
+    if seen.problems:
+        raise DataError(f"{path}: {seen.problems[0]}")
+    return Dataset(
+        kind="folder",
+        root=path,
+        ids=(path.name,),
+        labels=np.array([UNLABELLED], np.int32),
+        class_names=tuple(classes),
+        splits=np.array([""], "<U5"),
+        images=FileImages(
+            paths=(str(path.absolute()),), routes=seen.routes, sizes=seen.sizes, grey=seen.grey
+        ),
+        digests=seen.digests,
+        problems=tuple(
+            Problem(path=path.name, what=what, action="noted") for what in seen.notes.values()
+        ),
     )
 
 
@@ -140,6 +193,8 @@ def _what_is(path: Path) -> str:
         case ".h5" | ".hdf5" | ".mat" | ".pkl" | ".pickle" | ".pt":
             return f"{path.suffix} files are not read. Save the arrays with np.savez."
         case suffix:
+            if _is_picture(path):
+                return "one picture is no data set. Give a folder of class folders."
             return f"a file of kind '{suffix or 'without suffix'}' is no data set."
 
 

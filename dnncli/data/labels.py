@@ -58,9 +58,9 @@ def read_class_names(path: Path) -> dict[int, str] | tuple[str, ...]:
         DataError: if the file is empty, not text, or names an id or a class twice.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as UTF-8 text: {error}.") from error
     lines = [line for line in text.split("\n") if line.strip()]
     lines = [line.removesuffix("\r") for line in lines]
     if not lines:
@@ -84,6 +84,8 @@ def write_class_names(path: Path, class_names: Sequence[str], *, numbered: bool)
     broken = [name for name in class_names if "\n" in name or "\r" in name or not name.strip()]
     if broken:
         raise DataError(f"{path}: class names that a list cannot hold: {broken}. Rename them.")
+    # Plain names that look like id:name would be read as such.
+    numbered = numbered or all(re.match(r"\d+:", name) for name in class_names)
     lines = [f"{index}:{name}" if numbered else name for index, name in enumerate(class_names)]
     write_text(path, "".join(f"{line}\n" for line in lines))
 
@@ -128,7 +130,7 @@ def array_labels(
 def texts(values: NDArray) -> list[str]:
     """(N,) numbers, bytes or text as text."""
     if values.dtype.kind == "S":
-        return [value.decode("utf-8", "surrogateescape") for value in values.tolist()]
+        return [value.decode("utf-8", "backslashreplace") for value in values.tolist()]
     return list(map(str, values.tolist()))
 
 

@@ -70,18 +70,14 @@ def _features(dataset: Dataset, row: int, data: bytes) -> dict[str, Value]:
         "image/colorspace": [b"Grayscale" if seen.grey else b"RGB"],
         "image/height": [seen.height],
         "image/width": [seen.width],
-        "image/filename": [_bytes(dataset.ids[row])],
+        "image/filename": [dataset.ids[row].encode()],
     }
     label = int(dataset.labels[row])
     if label >= 0:
         features["image/class/label"] = [label]
-        features["image/class/text"] = [_bytes(dataset.class_names[label])]
+        features["image/class/text"] = [dataset.class_names[label].encode()]
     if dataset.groups is not None and dataset.groups[row]:
-        features[GROUP] = [_bytes(dataset.groups[row])]
+        features[GROUP] = [dataset.groups[row].encode()]
     if dataset.weights is not None:
         features[WEIGHT] = [float(dataset.weights[row])]
     return features
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

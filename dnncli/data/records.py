@@ -3,6 +3,7 @@
 N rows. No pixel and no record is kept: only where each encoded picture lies in its file.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -132,9 +133,9 @@ def read_records(
     seen = scan_bytes(pictures, max_pixels=max_pixels)
     if not index.file:
         raise DataError(f"{root}: holds no record. Files: {', '.join(map(str, files))}.")
+    shown = _shown(files, root)
     wheres = [
-        f"{_shown(files[file], root)}:{number}"
-        for file, number in zip(index.file, index.number, strict=True)
+        f"{shown[file]}:{number}" for file, number in zip(index.file, index.number, strict=True)
     ]
     labels, class_names = bind_labels(
         index.labels,
@@ -176,13 +177,10 @@ def read_records(
     return dataset.take(seen.good)
 
 
-def _shown(file: Path, root: Path) -> str:
-    """A file as messages and ids call it: relative to the folder it was found in."""
-    return (
-        file.relative_to(root).as_posix()
-        if file.is_relative_to(root) and file != root
-        else file.name
-    )
+def _shown(files: Sequence[Path], root: Path) -> list[str]:
+    """The files as messages and ids call them: relative to the folder that holds them all."""
+    base = root if root.is_dir() else os.path.commonpath([file.parent for file in files])
+    return [file.relative_to(base).as_posix() for file in files]
 
 
 def _encoded(
@@ -251,7 +249,7 @@ def _note_label(
 
 def _text(features: dict[str, Value], key: str) -> str:
     value = features.get(key, [b""])[0]
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else ""
 
 
 def _weight(features: dict[str, Value]) -> float | None:

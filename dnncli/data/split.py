@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.dataset import SPLITS, Dataset, Problem
+from dnncli.data.names import near
 from dnncli.data.table import read_rows, split_word
 from dnncli.errors import ConfigError, DataError
-from dnncli.registry import suggest
 from dnncli.results import written
 
 COLUMNS = ("id", "label", "split", "group")
@@ -76,7 +76,7 @@ def assign_splits(
 
     Args:
         val: share of the rows that are cut from, in [0, 1).
-        test: share likewise; val + test < 1.
+        test: share likewise; together they leave some rows.
         seed: of the random order in which rows are given out.
         group_by: as in `group_names`.
 
@@ -87,16 +87,16 @@ def assign_splits(
         ConfigError: if the shares or `group_by` make no sense.
         DataError: if the groups asked for do not exist.
     """
-    if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
-        raise ConfigError(
-            f"val {val} and test {test}: shares of the rows in [0, 1) that leave some for training."
-        )
     groups = group_names(dataset, group_by=group_by)
     declared = dataset.declared_splits
     pool = np.flatnonzero((dataset.splits == "") | (dataset.splits == "train"))
     splits = dataset.splits.astype("<U5")
     splits[pool] = "train"
     shares = np.array([0.0, 0.0 if "val" in declared else val, 0.0 if declared else test])
+    if not (0 <= val < 1 and 0 <= test < 1 and shares.sum() < 1):
+        raise ConfigError(
+            f"val {val} and test {test}: shares of the rows in [0, 1) that leave some for training."
+        )
     if len(pool) == 0 or not shares.any():
         return splits, ()
 
@@ -284,7 +284,7 @@ def write_split(dataset: Dataset, path: Path, *, groups: Sequence[str] | None = 
     awkward = any("\r" in cell for row in rows for cell in row)
     with (
         written(path) as neighbour,
-        neighbour.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        neighbour.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(
             file,
@@ -338,11 +338,9 @@ def _mismatches(
     lost = [row_id for row_id in place if row_id not in known]
     extra = [row_id for row_id in dataset.ids if row_id not in place]
     problems = []
-    for number, row_id in enumerate(lost):
-        why = " (skipped: it cannot be read)" if row_id in skipped else ""
-        # A near match costs a look at every id: only for the lines that are shown.
-        near = suggest(row_id, extra[:2000]) if number < 20 and not why else ""
-        problems.append(f"id '{row_id}' is not in the data set{why}.{near}")
+    for row_id, hint in zip(lost, near(lost, extra), strict=True):
+        hint = " It was skipped: it cannot be read." if row_id in skipped else hint
+        problems.append(f"id '{row_id}' is not in the data set.{hint}")
     problems += [f"id '{row_id}' of the data set is missing from {path.name}." for row_id in extra]
     names = (*dataset.class_names, "")
     for row_id, label in zip(dataset.ids, dataset.labels.tolist(), strict=True):

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ class TextTable:
         if name not in self.names:
             raise DataError(
                 f"{self.path}: no column '{name}'.{suggest(name, self.names)} "
-                f"Found: {', '.join(self.names) or 'none'}."
+                f"Columns, separated by commas: {', '.join(self.names) or 'none'}."
             )
         place = self.names.index(name)
         return tuple(row[place] for row in self.rows)
@@ -76,21 +77,19 @@ def _from_csv(path: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]], Seque
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     rows, lines, problems = [], [], []
     before = 0
-    # Names of files need not be UTF-8: their bytes are kept as surrogates, as Python does.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        try:
-            for row in reader:
-                if row:
-                    rows.append(tuple(row))
-                    lines.append(before + 1)
-                    if len(row) != len(rows[0]):
-                        problems.append(
-                            f"{path}:{before + 1}: {len(row)} cells for {len(rows[0])} columns."
-                        )
-                before = reader.line_num
-        except csv.Error as error:
-            raise DataError(f"{path}:{reader.line_num}: not valid CSV: {error}.") from error
+    reader = csv.reader(StringIO(_utf8(path), newline=""), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            if row:
+                rows.append(tuple(row))
+                lines.append(before + 1)
+                if len(row) != len(rows[0]):
+                    problems.append(
+                        f"{path}:{before + 1}: {len(row)} cells for {len(rows[0])} columns."
+                    )
+            before = reader.line_num
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num}: not valid CSV: {error}.") from error
     if not rows:
         raise DataError(f"{path}: is empty. The first line must name the columns.")
     if problems:
@@ -98,12 +97,26 @@ def _from_csv(path: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]], Seque
     return tuple(name.strip() for name in rows[0]), rows[1:], lines[1:]
 
 
+def _utf8(path: Path) -> str:
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line}: is not UTF-8 text. Save the file as UTF-8.") from error
+
+
 def _from_parquet(path: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]], Sequence[int]]:
     import polars as pl
 
     try:
         frame = pl.read_parquet(path, glob=False)
-        text = frame.with_columns(pl.all().cast(pl.String)).fill_null("")
+        plain = [
+            name
+            for name, dtype in frame.schema.items()
+            if not dtype.is_nested() and dtype != pl.Binary
+        ]
+        text = frame.select(pl.col(plain).cast(pl.String).fill_null(""))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}: cannot be read as Parquet text columns: {error}") from error
     return tuple(text.columns), text.rows(), range(1, len(text) + 1)
