@@ -1,0 +1,235 @@
+"""Training: what it learns, what it writes, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+import dnncli
+from dnncli.errors import ConfigError, ModelError
+from dnncli.rundir import RunDir
+
+QUICK = {"model": "mlp", "epochs": 2, "augment": "none", "batch_size": 16}
+NO_LOGS = {"run.tensorboard": False}
+
+
+def train(data, out, *, settings=None, **options):
+    return dnncli.train(
+        data, out=str(out), settings=NO_LOGS | (settings or {}), **(QUICK | options)
+    )
+
+
+def history(out):
+    return RunDir(out).history.read_text()
+
+
+@pytest.fixture(scope="module")
+def trained(patterns, tmp_path_factory):
+    """A run that learned its patterns."""
+    out = tmp_path_factory.mktemp("runs") / "learned"
+    return out, dnncli.train(
+        patterns, out=str(out), model="cnn", epochs=15, augment="none", batch_size=8, lr=0.01
+    )
+
+
+def test_patterns_are_learned(trained):
+    _, result = trained
+    assert result.validation["accuracy"] >= 0.8
+    assert result.state == "done"
+    assert 1 <= result.best_epoch <= result.epochs
+
+
+def test_the_run_folder_is_that_of_the_contract(trained):
+    out, result = trained
+    names = {entry.name for entry in out.iterdir()}
+    assert names >= {
+        *("run.json", "config.toml", "data.json", "split.csv", "history.csv"),
+        *("best.keras", "last.keras", "backup", "tensorboard"),
+    }
+    assert {entry.name for entry in (out / "tensorboard").iterdir()} == {"train", "validation"}
+    written = json.loads((out / "run.json").read_text())
+    assert written["state"] == "done"
+    assert written["result"]["best_epoch"] == result.best_epoch
+    assert written["versions"]["dnncli"] == dnncli.__version__
+    counts = json.loads((out / "data.json").read_text())["counts"]
+    assert counts["test"] == {"across": 6, "dots": 6, "down": 6}
+    assert sum(counts["train"].values()) + sum(counts["val"].values()) == 48
+
+
+def test_the_history_has_the_columns_of_the_csv_logger(trained):
+    out, result = trained
+    rows = history(out).splitlines()
+    assert rows[0] == (
+        "epoch,accuracy,f1,learning_rate,loss,precision,recall,"
+        "val_accuracy,val_f1,val_loss,val_precision,val_recall"
+    )
+    assert [int(row.split(",")[0]) for row in rows[1:]] == list(range(result.epochs))
+
+
+def test_the_best_epoch_is_that_of_the_lowest_validation_loss(trained):
+    out, result = trained
+    rows = [row.split(",") for row in history(out).splitlines()]
+    losses = [float(row[rows[0].index("val_loss")]) for row in rows[1:]]
+    assert result.best_value == min(losses)
+    assert result.best_epoch == losses.index(min(losses)) + 1
+
+
+def test_the_model_file_speaks_for_itself(trained):
+    import keras
+
+    from dnncli.models.card import read_card
+
+    out, _ = trained
+    card = read_card(out / "best.keras")
+    assert card["classes"] == ["across", "dots", "down"]
+    assert card["normalization"]["name"] == "minmax"
+    model = keras.models.load_model(out / "best.keras")
+    probs = model.predict(np.zeros((2, 12, 12, 1), np.float32), verbose=0)
+    assert probs.shape == (2, 3)
+    assert probs.sum(axis=1) == pytest.approx([1, 1], abs=1e-6)
+
+
+def test_the_saved_configuration_repeats_the_run(patterns, tmp_path):
+    train(patterns, tmp_path / "a", model="cnn", augment="light", seed=3)
+    dnncli.train(patterns, config=tmp_path / "a" / "config.toml", out=str(tmp_path / "b"))
+    assert history(tmp_path / "a") == history(tmp_path / "b")
+
+
+def test_another_seed_gives_another_run(patterns, tmp_path):
+    train(patterns, tmp_path / "a", epochs=1)
+    train(patterns, tmp_path / "b", epochs=1, seed=1)
+    assert history(tmp_path / "a") != history(tmp_path / "b")
+
+
+def test_the_test_folder_takes_no_part(patterns, tmp_path):
+    train(patterns, tmp_path / "a", epochs=1)
+    rows = (tmp_path / "a" / "split.csv").read_text().splitlines()[1:]
+    for row in rows:
+        name, _, split = row.split(",")[:3]
+        assert name.startswith("test/") == (split == "test")
+
+
+def test_a_full_batch_is_the_same_accumulated_or_at_once(patterns, tmp_path, monkeypatch):
+    from dnncli.services import plan
+
+    options = {
+        "batch_size": "full",
+        "optimizer": "sgd",
+        "epochs": 3,
+        "settings": {"model.batch_norm": False, "model.dropout": 0.0},
+    }
+    train(patterns, tmp_path / "whole", **options)
+    monkeypatch.setattr(plan, "_MICRO_BATCH_PIXELS", 144 * 15)
+    train(patterns, tmp_path / "parts", **options)
+    assert json.loads((tmp_path / "parts" / "data.json").read_text())["plan"]["steps_per_update"] == 3
+    with (
+        np.load(RunDir(tmp_path / "whole").backup) as whole,
+        np.load(RunDir(tmp_path / "parts").backup) as parts,
+    ):
+        names = [name for name in whole.files if name.startswith("model/")]
+        for name in names:
+            assert parts[name] == pytest.approx(whole[name], abs=2e-5)
+
+
+def test_classes_of_weight_zero_are_not_learned(patterns, tmp_path):
+    result = train(
+        patterns,
+        tmp_path / "a",
+        model="cnn",
+        epochs=6,
+        lr=0.01,
+        settings={"fit.class_weight": {"dots": 0.0}},
+    )
+    assert result.validation["per_class"]["dots"]["recall"] in (0.0, None)
+
+
+def test_an_unknown_class_in_the_weights_is_named(patterns, tmp_path):
+    with pytest.raises(ConfigError, match="Unknown class 'dot'. Did you mean 'dots'"):
+        train(patterns, tmp_path / "a", settings={"fit.class_weight": {"dot": 2.0}})
+    assert not (tmp_path / "a").exists()
+
+
+def test_early_stopping_stops_and_says_so(patterns, tmp_path):
+    result = train(patterns, tmp_path / "a", epochs=50, early_stop=1, lr=0.05)
+    assert result.epochs < 50
+    assert result.stopped == "early stop"
+
+
+def test_saturated_training_accuracy_stops_too(patterns, tmp_path):
+    settings = {"regime.saturation": 0.3, "regime.saturation_patience": 2}
+    result = train(patterns, tmp_path / "a", epochs=50, early_stop=0, settings=settings)
+    assert result.epochs < 50
+
+
+def test_validating_every_other_epoch_leaves_gaps_in_the_history(patterns, tmp_path):
+    train(patterns, tmp_path / "a", epochs=4, settings={"fit.validation_freq": 2})
+    rows = [row.split(",") for row in history(tmp_path / "a").splitlines()]
+    column = rows[0].index("val_loss")
+    assert [row[column] == "NA" for row in rows[1:]] == [True, False, True, False]
+
+
+def test_steps_per_epoch_and_initial_epoch_are_keras_own(patterns, tmp_path):
+    settings = {"fit.steps_per_epoch": 2, "fit.initial_epoch": 1}
+    result = train(patterns, tmp_path / "a", epochs=3, settings=settings)
+    assert result.epochs == 3
+    assert [row.split(",")[0] for row in history(tmp_path / "a").splitlines()[1:]] == ["1", "2"]
+
+
+def test_a_second_data_set_can_validate(patterns, tmp_path):
+    settings = {"data.validation": str(patterns / "test")}
+    result = train(patterns / "train", tmp_path / "a", epochs=1, settings=settings)
+    assert result.validation["n"] == 18
+
+
+def test_without_validation_rows_the_training_loss_decides(patterns, tmp_path):
+    settings = {"data.val": 0.0}
+    result = train(patterns, tmp_path / "a", epochs=1, settings=settings)
+    assert result.monitor == "loss"
+    assert result.validation == {}
+
+
+def test_a_loss_that_is_no_number_stops_the_run_at_once(patterns, tmp_path):
+    with pytest.raises(ModelError, match=r"batch \d+ of epoch 1\. Try a smaller --lr"):
+        train(patterns, tmp_path / "a", lr=1e30, optimizer="sgd")
+    written = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert written["state"] == "failed"
+    assert "Try a smaller --lr" in written["cause"]
+
+
+def test_a_full_disk_marks_the_run_failed_and_keeps_what_was_there(patterns, tmp_path, monkeypatch):
+    from dnncli.training import backup
+
+    real = backup.save
+    calls = []
+
+    def save(path, *args, **kwargs):
+        calls.append(path)
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device", str(path))
+        real(path, *args, **kwargs)
+
+    monkeypatch.setattr(backup, "save", save)
+    with pytest.raises(OSError, match="No space left"):
+        train(patterns, tmp_path / "a", settings={"run.backup_seconds": 0})
+    run = RunDir(tmp_path / "a")
+    assert run.read()["state"] == "failed"
+    assert backup.load(run.backup).state.epoch == 1
+    assert dnncli.predict(run.path, patterns, out=tmp_path / "p.csv").n == 18
+
+
+def test_a_dry_run_tells_the_plan_and_writes_nothing(patterns, tmp_path):
+    told = train(patterns, tmp_path / "a", dry_run=True)
+    assert told["plan"]["image_shape"] == [12, 12, 1]
+    assert told["plan"]["test"] == 18
+    assert 'name = "mlp"' in told["config"]
+    assert not (tmp_path / "a").exists()
+
+
+def test_pictures_too_small_for_the_network_are_refused_before_anything_is_written(
+    patterns, tmp_path
+):
+    with pytest.raises(ModelError, match="12x12"):
+        train(
+            patterns, tmp_path / "a", model="mobilenetv2", settings={"model.padding": "same"}
+        )
+    assert not (tmp_path / "a").exists()
