@@ -90,7 +90,8 @@ def _parts(policy: Policy, *, channels: int, value_range: tuple[float, float]) -
     named = list(zip(names, policy.steps, strict=True))
     for fill, group in itertools.groupby(named, lambda entry: _group(entry[1])):
         if fill is not None:
-            check_fill(policy, fill[1], value_range)
+            if fill[0] == "constant":
+                check_fill(policy, fill[1], value_range)
             yield _geometric([(name, draw_of(step)) for name, step in group], fill)
             continue
         for name, step in group:

@@ -32,8 +32,6 @@ def part_of(
 ) -> Part:
     options = dict(step.options)
     match step.name:
-        case "flip":
-            return _flip(name, options.get("mode", "horizontal"))
         case "brightness":
             layer = graph_layer(keras.layers.RandomBrightness, **options, value_range=value_range)
             return _pixelwise(name, layer, {"added": "rgb_delta"})
@@ -45,9 +43,12 @@ def part_of(
         case "gain":
             return _gain(name, _both(options["factor"]), value_range)
         case "erasing":
-            check_fill(policy, options.get("fill_value", value_range[0]), value_range)
             # A single chance p means "a chance drawn from [0, p]" to Keras.
             options["factor"] = _both(options.get("factor", 1.0))
+            fill = options.get("fill_value", sum(value_range) / 2)
+            options["fill_value"] = None if fill == "noise" else float(fill)
+            if fill != "noise":
+                check_fill(policy, fill, value_range)
             layer = graph_layer(keras.layers.RandomErasing, **options, value_range=value_range)
             return _pixelwise(name, layer, {"applied": "apply_erasing"})
         case "mixup":
@@ -71,22 +72,6 @@ def _pixelwise(name: str, layer: Any, kept: dict[str, str]) -> Part:
         drawn = layer.get_random_transformation(images, training=True, seed=draws)
         record = {key: drawn[source] for key, source in kept.items()}
         return layer.transform_images(images, drawn), labels, named(name, record)
-
-    return part
-
-
-def _flip(name: str, mode: str) -> Part:
-    # Keras' "horizontal_and_vertical" throws one coin for both: it knows the half turn only.
-    modes = ("horizontal", "vertical") if mode == "both" else (mode,)
-    layers = {each: graph_layer(keras.layers.RandomFlip, mode=each) for each in modes}
-
-    def part(images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tuple:
-        record = Record()
-        for each, layer in layers.items():
-            drawn = layer.get_random_transformation(images, training=True, seed=draws)
-            images = layer.transform_images(images, drawn)
-            record[each] = drawn["flips"]
-        return images, labels, named(name, record)
 
     return part
 
@@ -118,8 +103,8 @@ def _mixup(name: str, alpha: float, rate: float) -> Part:
 
 
 def _cutmix(name: str, factor: float, rate: float) -> Part:
-    # A single factor f makes Keras draw the parameter of the Beta distribution from [0, f]; near 0
-    # the Beta numbers are 0 / 0, and labels become NaN.
+    # A single factor f makes Keras draw the parameter of the Beta distribution from [0, f], once
+    # for the whole batch: near 0 it mixes nothing. The paper's uniform share is Beta(1, 1).
     layer = graph_layer(keras.layers.CutMix, factor=(factor, factor))
 
     def part(images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tuple:

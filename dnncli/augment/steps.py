@@ -69,6 +69,10 @@ def _choice(*names: str) -> Check:
     return lambda value: "" if value in names else f"one of {', '.join(names)}"
 
 
+def _or(name: str, check: Check) -> Check:
+    return lambda value: "" if value == name else check(value) and f"{check(value)}, or '{name}'"
+
+
 def _any(_: Any) -> str:
     return ""
 
@@ -92,7 +96,7 @@ STEPS: dict[str, dict[str, Check]] = {
     "erasing": {
         "factor": _number(0, 1),
         "scale": _span(0, 1),
-        "fill_value": _number(-float("inf")),
+        "fill_value": _or("noise", _number(-float("inf"))),
     },
     "mixup": {"alpha": _number(0, 100), **_RATE},
     "cutmix": {"factor": _number(0, 100), **_RATE},
@@ -120,7 +124,6 @@ KERAS: dict[str, dict[str, Check]] = {
         "RandomInvert": "factor",
         "RandomGaussianBlur": "factor kernel_size sigma",
         "RandomPerspective": "factor scale interpolation fill_value",
-        "RandomElasticTransform": "factor scale interpolation fill_mode fill_value",
         "RandomColorJitter": "brightness_factor contrast_factor saturation_factor hue_factor",
         "RandAugment": "num_ops factor interpolation",
     }.items()

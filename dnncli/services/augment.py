@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dnncli.augment.offline import MANIFEST
 from dnncli.augment.policies import Policy, load_policy
-from dnncli.data.dataset import Dataset
+from dnncli.data.dataset import Dataset, FileImages
 from dnncli.data.header import MAX_PIXELS
 from dnncli.errors import ConfigError, DataError
 from dnncli.results import Progress, no_progress, to_json, written_folder
@@ -206,7 +206,7 @@ def _write(
             enlarged.dataset,
             folder,
             picture=picture,
-            keep_suffix=True,
+            copied=isinstance(dataset.images, FileImages),
             placed=paths.__setitem__,
             progress=progress,
         )
