@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.dataset import ArrayImages, Dataset
-from dnncli.data.labels import array_labels, read_class_names, texts
+from dnncli.data.labels import array_labels, bind, by_position, read_class_names, texts
 from dnncli.errors import SHOWN, DataError
 from dnncli.results import Progress, no_progress
 
@@ -57,7 +57,9 @@ def read_arrays(
     counted from 0, after the split if there is one: "12", "train/12".
 
     Args:
-        classes: names of the classes, in order; empty: the data's `class_names`, else its labels.
+        classes: the classes in their order; empty: the data's `class_names`, else its labels.
+            Where labels are numbers without names, number i is the i-th of them; but classes that
+            are all numbers are the labels themselves.
         labelled: labels are needed.
 
     Raises:
@@ -74,15 +76,19 @@ def read_arrays(
         )
     parts = _alike(parts)
     counts = [len(part.x) for part in parts]
-    names = tuple(classes) or _class_names(loaders, path)
+    ids = _ids(parts, path)
+    own = _class_names(loaders, path)
     labels, class_names = array_labels(
         [(part.name.replace(": ", ": labels of "), part.y, len(part.x)) for part in parts],
-        class_names=names,
+        class_names=own or by_position(classes),
     )
+    if classes:
+        names = [class_names[label] if label >= 0 else None for label in labels.tolist()]
+        labels, class_names = bind(names, classes=classes, root=path, where=ids.__getitem__)
     return Dataset(
         kind="numpy",
         root=path,
-        ids=_ids(parts, path),
+        ids=ids,
         labels=labels,
         class_names=class_names,
         splits=np.repeat(np.array([part.split for part in parts], "<U5"), counts),
@@ -326,7 +332,7 @@ def _digests(parts: Sequence[_Part], *, progress: Progress) -> tuple[bytes, ...]
         bad: list[int] = []
         step = max(1, _BLOCK // max(1, part.x[0].nbytes))
         for start in range(0, len(part.x), step):
-            block = np.ascontiguousarray(part.x[start : start + step])
+            block = _block(part.x, start, min(start + step, len(part.x)))
             if block.dtype.kind == "f":
                 finite = np.isfinite(block).all(axis=tuple(range(1, block.ndim)))
                 bad += (start + np.flatnonzero(~finite)).tolist()
@@ -339,3 +345,12 @@ def _digests(parts: Sequence[_Part], *, progress: Progress) -> tuple[bytes, ...]
                 f"(counted from 0): {rows}. Replace or remove them."
             )
     return tuple(digests)
+
+
+def _block(x: NDArray, start: int, stop: int) -> NDArray:
+    """Rows of an array; those of a mapped file are read, so that its pages do not pile up."""
+    if isinstance(x, np.memmap) and x.flags.c_contiguous and x.filename is not None:
+        count, row = (stop - start) * x[0].size, x[0].nbytes
+        values = np.fromfile(x.filename, x.dtype, count, offset=x.offset + start * row)
+        return values.reshape(-1, *x.shape[1:])
+    return np.ascontiguousarray(x[start:stop])

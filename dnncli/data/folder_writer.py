@@ -32,7 +32,7 @@ def write_folder(
     out: Path,
     *,
     picture: Callable[[int], bytes],
-    keep_suffix: bool,
+    copied: bool,
     placed: Callable[[int, str], None] | None = None,
     progress: Progress = no_progress,
 ) -> int:
@@ -41,7 +41,7 @@ def write_folder(
     Args:
         out: an empty folder.
         picture: row -> encoded picture.
-        keep_suffix: leave a picture's suffix in the id, even if it is not that of its format.
+        copied: pictures are the very files that the ids name, so their names fit already.
         placed: told each row and where its picture went, a path below `out`.
 
     Returns:
@@ -55,7 +55,7 @@ def write_folder(
     changed = 0
     for row, row_id in enumerate(dataset.ids):
         data = picture(row)
-        file = _free(out / _name(dataset, row, sniff(data), keep_suffix=keep_suffix))
+        file = _free(out / _name(dataset, row, sniff(data), copied=copied))
         changed += file.relative_to(out).as_posix() != row_id
         if placed is not None:
             placed(row, file.relative_to(out).as_posix())
@@ -81,7 +81,7 @@ def _check(dataset: Dataset, out: Path) -> None:
         for name in dataset.class_names
         if name != PurePosixPath(name).name
         or name.startswith(".")
-        or _UNSAFE.search(name)
+        or "\0" in name
         or name.lower() in words
     ]
     if bad:
@@ -92,27 +92,26 @@ def _check(dataset: Dataset, out: Path) -> None:
         raise DataError(f"{dataset.root}: no picture of class {names}; a folder would lose it.")
 
 
-def _name(dataset: Dataset, row: int, form: str, *, keep_suffix: bool) -> str:
+def _name(dataset: Dataset, row: int, form: str, *, copied: bool) -> str:
     """Path of a row below the root: its id, made safe, below its split and class."""
     split, label = str(dataset.splits[row]), dataset.class_names[dataset.labels[row]]
     home = [split, label] if split else [label]
-    parts = [
-        _UNSAFE.sub("_", part)
-        for part in dataset.ids[row].split("/")
-        if part not in ("", ".", "..")
-    ] or ["picture"]
-    parts = [part if not part.startswith(".") else f"_{part[1:]}" for part in parts]
+    parts = [part for part in dataset.ids[row].split("/") if part not in ("", ".", "..")]
+    parts = [f"_{part[1:]}" if part.startswith(".") else part for part in parts] or ["picture"]
     # A folder may be called `valid` or `Train`: its id is kept as it is.
     if split and len(parts) > 2 and SPLIT_FOLDERS.get(parts[0].lower()) == split:
         home = parts[:2] if parts[1] == label else home
     if parts[: len(home)] == home and len(parts) > len(home):
+        if copied:  # it was a file's path before
+            return "/".join(parts)
         parts = parts[len(home) :]
     elif split and parts[0] == split and len(parts) > 1:  # "train/12" of an array
         parts = parts[1:]
+    parts = [_UNSAFE.sub("_", part) for part in parts]
     stem, suffix = PurePosixPath(parts[-1]).stem, PurePosixPath(parts[-1]).suffix.lower()
     fitting = _SUFFIXES.get(form, (".png",))
     known = any(suffix in suffixes for suffixes in _SUFFIXES.values())
-    if suffix not in fitting and not (known and keep_suffix):
+    if suffix not in fitting:
         parts[-1] = (stem if known else parts[-1]) + fitting[0]
     return "/".join([*home, *parts])
 

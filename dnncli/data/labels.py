@@ -51,6 +51,14 @@ def bind(
     return np.array([index[name] for name in names], np.int32), class_names
 
 
+def by_position(classes: Sequence[str]) -> tuple[str, ...]:
+    """Declared classes as names of the labels 0, 1, ...; none if they are numbers themselves.
+
+    Classes "1", "2", "3" come from labels without names: label 1 is "1", not the second of them.
+    """
+    return () if all(name.isdecimal() for name in classes) else tuple(classes)
+
+
 def read_class_names(path: Path) -> dict[int, str] | tuple[str, ...]:
     """Class names from a text file with `id:name` lines (a dict) or one name a line (a tuple).
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.labels import bind, read_class_names
+from dnncli.data.labels import bind, by_position, read_class_names
 from dnncli.errors import DataError
 
 _LISTS = ("labels.txt", "label.labels.txt")
@@ -44,8 +44,8 @@ def bind_labels(
     used = sorted({n for n, text in zip(numbers, texts, strict=True) if n is not None and not text})
     name_of = _name_of(
         used,
-        classes or listed,
-        source="the declared classes" if classes else source,
+        listed or by_position(classes),
+        source=source or "the declared classes",
         root=root,
         from_zero=from_zero,
     )

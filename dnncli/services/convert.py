@@ -118,7 +118,7 @@ def convert(
                     dataset,
                     neighbour,
                     picture=picture,
-                    keep_suffix=form.as_they_are,
+                    copied=form.as_they_are,
                     progress=progress,
                 )
     files = [file for file in out.rglob("*") if file.is_file()] if out.is_dir() else [out]

@@ -109,6 +109,21 @@ def test_declared_classes_name_integers_and_order_names(saved):
     assert named.labels.tolist() == [0, 1, 1, 0]
 
 
+def test_names_in_the_data_are_bound_to_declared_classes_by_name(saved):
+    path = saved(x=X, y=Y, class_names=np.array(["zebra", "ant"]))
+    dataset = read_arrays(path, classes=("ant", "bee", "zebra"))
+    assert dataset.class_names == ("ant", "bee", "zebra")
+    assert dataset.labels.tolist() == [2, 0, 0, 2]
+    with pytest.raises(DataError, match=r"1: class 'ant'"):
+        read_arrays(path, classes=("aunt", "zebra"))
+
+
+def test_labels_that_name_themselves_are_bound_to_declared_numbers_by_name(saved):
+    trained = read_arrays(saved(x=X, y=np.array([1, 2, 3, 1])))
+    again = read_arrays(saved(x=X[:2], y=np.array([2, 1])), classes=trained.class_names)
+    assert [again.class_names[label] for label in again.labels] == ["2", "1"]
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

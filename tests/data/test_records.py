@@ -203,6 +203,20 @@ def test_a_plain_list_that_could_count_from_0_or_1_is_refused(tmp_path):
         open_dataset(tmp_path)
 
 
+def test_a_list_beside_the_records_is_bound_to_declared_classes_by_name(tmp_path):
+    save(tmp_path / "p.tfrecord", tfds(0, 0), tfds(1, 1))
+    (tmp_path / "labels.txt").write_text("zebra\nant\n")
+    dataset = open_dataset(tmp_path, classes=("ant", "zebra"))
+    assert dataset.class_names == ("ant", "zebra")
+    assert dataset.labels.tolist() == [1, 0]
+
+
+def test_numbers_without_names_are_bound_to_declared_numbers_by_name(tmp_path):
+    save(tmp_path / "p.tfrecord", slim(0, 2), slim(1, 1))
+    dataset = open_dataset(tmp_path, classes=("1", "2", "3"))
+    assert [dataset.class_names[label] for label in dataset.labels] == ["2", "1"]
+
+
 def test_labels_beyond_the_list_are_named(tmp_path):
     save(tmp_path / "p.tfrecord", tfds(0, 0), tfds(1, 7))
     with pytest.raises(DataError, match="labels 7 have no name in the declared classes"):

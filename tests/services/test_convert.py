@@ -115,6 +115,17 @@ def test_a_folder_names_files_safely_below_their_class(tmp_path):
     assert len(open_dataset(tmp_path / "out")) == 6
 
 
+def test_odd_names_of_files_stay_when_the_files_are_copied(tmp_path, fashion):
+    names = ["bag/no_suffix", "bag/a?b.png", "Bag/sub/100%.jpg", "Bag/line\nbreak.png"]
+    for row, name in enumerate(names):
+        (tmp_path / "pets" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pets" / name).write_bytes(encoded(fashion.images, row))
+    convert(tmp_path / "pets", tmp_path / "r", to="tfrecord")
+    report = convert(tmp_path / "r", tmp_path / "f", to="folder")
+    assert report.changed_ids == 0
+    assert sorted(open_dataset(tmp_path / "f").ids) == sorted(names)
+
+
 def test_numbers_of_array_rows_become_file_names(tmp_path):
     x = np.zeros((2, 2, 2), np.uint8)
     np.savez(tmp_path / "a.npz", x_train=x, y_train=[0, 1], x_test=x, y_test=[0, 1])
