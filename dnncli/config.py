@@ -52,7 +52,9 @@ class ModelConfig(Config):
 
     name: str = "auto"  # auto: cnn
     weights: str = "none"  # none, imagenet, or a file
-    unfreeze: Annotated[int, Field(ge=0)] = 0  # epochs with a frozen backbone come first, then these
+    unfreeze: Annotated[int, Field(ge=0)] = (
+        0  # epochs with a frozen backbone come first, then these
+    )
     kernel_initializer: str = ""  # a Keras name; empty: he_normal
     padding: Literal["same", "valid"] = "same"
     batch_norm: bool = True
@@ -323,5 +325,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     parts: Sequence[str] = text.lower().split("x")
     if len(parts) > 2 or not all(part.isascii() and part.isdigit() and int(part) for part in parts):
-        raise ConfigError(f"image size '{text}': write HEIGHTxWIDTH in pixels, as in 96x128, or 96.")
+        raise ConfigError(
+            f"image size '{text}': write HEIGHTxWIDTH in pixels, as in 96x128, or 96."
+        )
     return int(parts[0]), int(parts[-1])

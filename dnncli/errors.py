@@ -34,5 +34,5 @@ class ModelError(DnncliError):
     """A model, its weights or its run folder do not fit."""
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - a wish of the user, not an error
     """The user pressed Ctrl-C; what was finished is saved. Exit code 130."""

@@ -5,7 +5,7 @@ A schedule's rate depends on the number of updates alone, so a resumed run goes 
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ LEARNING_RATES = {
     "lamb": 5e-3,  # layer-wise normalised: larger than adam's (You et al. 2020)
     "lion": 1e-4,  # every step has full size: 3 to 10 times below adam's (Chen et al. 2023)
     "adafactor": 1e-2,  # upper bound of its relative step: Shazeer & Stern 2018
+    "schedulefreeadamw": 2.5e-3,  # larger than adam's, averaged: Defazio et al. 2024
     "muon": 1e-3,  # as adam: Keras matches the update's RMS to adam's
 }
 
@@ -284,8 +285,15 @@ def plateau_options(config: OptimizerConfig) -> dict[str, Any] | None:
     """
     if config.schedule.lower() != "plateau":
         return None
-    registry.check_options(plateau, config.schedule_options, where="optimizer.schedule_options")
+    _check_schedule_options(plateau, config)
     return plateau(**config.schedule_options)
+
+
+def _check_schedule_options(schedule: Callable, config: OptimizerConfig) -> None:
+    where = f"optimizer.schedule_options ({config.schedule})"
+    registry.check_options(
+        schedule, config.schedule_options, where=where, without=("rate", "steps")
+    )
 
 
 def _learning_rate(config: OptimizerConfig, *, rate: float, length: _Length) -> Any:
@@ -295,7 +303,7 @@ def _learning_rate(config: OptimizerConfig, *, rate: float, length: _Length) -> 
     if name == "plateau" or (name == "constant" and not warmup):
         return rate
     part = registry.find(registry.SCHEDULES, name, kind="schedule")
-    registry.check_options(part, config.schedule_options, where="optimizer.schedule_options")
+    _check_schedule_options(part, config)
     if warmup >= length.updates:
         raise ConfigError(
             f"optimizer.warmup: {config.warmup:g} epochs are the whole run of {length.epochs}. "

@@ -17,7 +17,9 @@ class Predictions:
     labels: NDArray[np.int32] | None = None  # (N,) index into class_names; kind "label"
     probs: NDArray[np.floating] | None = None  # (N, C), or (N, 1) for kind "score"
     weights: NDArray[np.float64] | None = None  # (N,) sample weights of a truth table
-    metadata: dict[str, Any] = field(default_factory=dict)  # task, split, model and data fingerprints
+    metadata: dict[str, Any] = field(
+        default_factory=dict
+    )  # task, split, model and data fingerprints
     warnings: tuple[str, ...] = ()  # what had to be put right while reading
 
     def __len__(self) -> int:

@@ -7,7 +7,7 @@ typo is answered in milliseconds. A user's own part is an import string, `my_lab
 import difflib
 import importlib
 import inspect
-import os
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -76,7 +76,8 @@ SCHEDULES = {
 }
 
 POLICIES = {
-    name: f"dnncli.augment.policies:{name.upper()}" for name in ("none", "light", "standard", "strong")
+    name: f"dnncli.augment.policies:{name.upper()}"
+    for name in ("none", "light", "standard", "strong")
 }
 
 
@@ -89,7 +90,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
     def likeness(entry: str) -> tuple[float, int]:
         # People err late in a word: of equally near names, the longest common beginning wins.
         ratio = difflib.SequenceMatcher(None, entry, name).ratio()
-        return ratio, len(os.path.commonprefix([entry, name]))
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(entry, name))
+        return ratio, len(list(same))
 
     near = difflib.get_close_matches(name, folded, n=5, cutoff=0.6)
     return f" Did you mean '{folded[max(near, key=likeness)]}'?" if near else ""

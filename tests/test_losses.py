@@ -186,15 +186,15 @@ def test_a_binary_loss_refuses_three_classes(name):
 
 
 def test_wrong_options_are_named():
-    with pytest.raises(ConfigError, match="'gama'. Did you mean 'gamma'"):
+    with pytest.raises(ConfigError, match=r"'gama'\. Did you mean 'gamma'"):
         build("focal", gama=1)
-    with pytest.raises(ConfigError, match="2 weights for 3 classes.*order a, b, c"):
+    with pytest.raises(ConfigError, match=r"2 weights for 3 classes.*order a, b, c"):
         build("focal", alpha=[1.0, 2.0])
-    with pytest.raises(ConfigError, match="gamma and alpha must be 0 or more. Got -1"):
+    with pytest.raises(ConfigError, match=r"gamma and alpha must be 0 or more\. Got -1"):
         build("focal", gamma=-1)
-    with pytest.raises(ConfigError, match="alpha in 0 to 1. Got 2.0 and 3"):
+    with pytest.raises(ConfigError, match=r"alpha in 0 to 1\. Got 2.0 and 3"):
         build("binary-focal", alpha=3)
-    with pytest.raises(ConfigError, match="Unknown loss 'focl'. Did you mean 'focal'"):
+    with pytest.raises(ConfigError, match=r"Unknown loss 'focl'\. Did you mean 'focal'"):
         build("focl", class_names=THREE)
 
 

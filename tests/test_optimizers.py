@@ -158,7 +158,9 @@ def test_weight_decay_leaves_biases_and_normalisation_alone():
     layer = keras.layers.BatchNormalization()
     dense = keras.layers.Dense(2)
     model = keras.Sequential([keras.Input((3,)), dense, layer])
-    optimizer = build("adamw", options={"weight_decay": 0.1}, learning_rate=0.5, schedule="constant")
+    optimizer = build(
+        "adamw", options={"weight_decay": 0.1}, learning_rate=0.5, schedule="constant"
+    )
     optimizer.build(model.trainable_variables)
     dense.bias.assign([1.0, 1.0])
     kernel = dense.kernel.numpy()

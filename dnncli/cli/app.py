@@ -13,6 +13,7 @@ app = typer.Typer(
     help="Train image networks and judge them honestly.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(command(train.train))

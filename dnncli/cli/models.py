@@ -64,8 +64,8 @@ def models(
             )
         )
     else:
-        rows = [(kind, ", ".join(names)) for kind, names in vars(result).items()]
-        output.table(["part", "names"], rows, left=2)
+        parts = [(kind, ", ".join(names)) for kind, names in vars(result).items()]
+        output.table(["part", "names"], parts, left=2)
 
 
 def _shape(sizes: tuple[int, ...]) -> str:

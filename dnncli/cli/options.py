@@ -16,7 +16,8 @@ from dnncli.errors import ConfigError, DnncliError, Interrupted
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Seed = Annotated[int, typer.Option(help="Every random choice follows from it.", min=0)]
 DataPath = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Class folders, .npz/.npy, TFRecord or a CSV manifest.")
+    Path,
+    typer.Argument(metavar="DATA", help="Class folders, .npz/.npy, TFRecord or a CSV manifest."),
 ]
 Classes = Annotated[
     str | None,
@@ -67,7 +68,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
         for name, kind in _ALWAYS.items()
     ]
-    guarded.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *extra])
+    parameters = [*signature.parameters.values(), *extra]
+    guarded.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     guarded.__annotations__ = {**function.__annotations__, **_ALWAYS}
     return guarded
 

@@ -82,7 +82,7 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(title=title or None, title_justify="left", pad_edge=False)
+    grid = Table(title=title or None, title_justify="left")
     for index, name in enumerate(columns):
         grid.add_column(name, justify="left" if index < left else "right", overflow="fold")
     for row in rows:

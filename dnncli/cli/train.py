@@ -71,9 +71,7 @@ def train(
             help="none, light, standard, strong, or a TOML file.", rich_help_panel=DATA_PANEL
         ),
     ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="classify.", rich_help_panel=MODEL_PANEL)
-    ] = None,
+    task: Annotated[str | None, typer.Option(help="classify.", rich_help_panel=MODEL_PANEL)] = None,
     model: Annotated[
         str | None, typer.Option(help="See `dnncli models`.", rich_help_panel=MODEL_PANEL)
     ] = None,
@@ -99,9 +97,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="At most.", rich_help_panel=FIT_PANEL)] = None,
     batch_size: Annotated[
         str | None,
-        typer.Option(
-            metavar="N|full", help="Pictures per update.", rich_help_panel=FIT_PANEL
-        ),
+        typer.Option(metavar="N|full", help="Pictures per update.", rich_help_panel=FIT_PANEL),
     ] = None,
     optimizer: Annotated[
         str | None, typer.Option(help="adam, sgd, rmsprop ...", rich_help_panel=FIT_PANEL)

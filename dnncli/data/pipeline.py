@@ -28,7 +28,7 @@ class ImageFormat:
 
     height_width: tuple[int, int]  # pixels
     channels: int  # 1 or 3
-    resize: str = "stretch"  # stretch, crop or pad
+    resize: decode.Resize = "stretch"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -55,14 +55,14 @@ class Loader:
         return tf.uint8
 
     @cached_property
-    def _paths(self) -> Any:
+    def _constants(self) -> tuple[Any, Any]:
+        """Paths and routes of encoded pictures as tensors."""
+        images = self.dataset.images
+        if isinstance(images, ArrayImages):
+            raise TypeError("arrays hold no encoded pictures")
+        paths = images.paths if isinstance(images, FileImages) else ()
         with tf.init_scope():  # outside of any graph, so that no graph holds a copy
-            return tf.constant(self.dataset.images.paths)
-
-    @cached_property
-    def _routes(self) -> Any:
-        with tf.init_scope():
-            return tf.constant(self.dataset.images.routes)
+            return tf.constant(paths, tf.string), tf.constant(images.routes)
 
     @cached_property
     def _places(self) -> NDArray[np.int64]:
@@ -80,7 +80,7 @@ class Loader:
                 lambda wanted: cached[places[wanted]], [rows], self.dtype, stateful=False
             )
         elif isinstance(self.dataset.images, ArrayImages):
-            images = self._from_arrays(rows)
+            images = self._from_arrays(self.dataset.images, rows)
         else:
             images = tf.map_fn(
                 self._from_encoded, rows, fn_output_signature=tf.uint8, parallel_iterations=1
@@ -90,20 +90,20 @@ class Loader:
     def _from_encoded(self, row: Any) -> Any:
         images = self.dataset.images
         form = self.image_format
-        if isinstance(images, FileImages):
-            encoded = tf.io.read_file(tf.gather(self._paths, row))
-        else:
+        paths, routes = self._constants
+        if isinstance(images, RecordImages):
             encoded = tf.numpy_function(
                 lambda wanted: read_record(images, wanted), [row], tf.string, stateful=False
             )
             encoded.set_shape(())
-        route = tf.gather(self._routes, row)
+        else:
+            encoded = tf.io.read_file(tf.gather(paths, row))
+        route = tf.gather(routes, row)
         return decode.load(
             encoded, route, channels=form.channels, height_width=form.height_width, how=form.resize
         )
 
-    def _from_arrays(self, rows: Any) -> Any:
-        images = self.dataset.images
+    def _from_arrays(self, images: ArrayImages, rows: Any) -> Any:
         form = self.image_format
         kind = np.uint8 if self.dtype == tf.uint8 else np.float32
         pictures = tf.numpy_function(

@@ -33,6 +33,7 @@ from dnncli.training.backup import Backup, TrainState
 from dnncli.training.listener import Listener
 from dnncli.training.loop import Batches, Fit
 
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A network ready to train, and the rows that will judge it."""
@@ -46,9 +47,7 @@ _STATISTICS_BATCH = 256  # pictures read at a time when a normalisation is fitte
 CARD_SCHEMA = "dnncli.model/1"
 
 
-def prepare(
-    plan: Plan, run: RunDir, *, progress: Progress, listener: Listener | None
-) -> Job:
+def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener | None) -> Job:
     """Decode and check the pictures, fit the normalisation, build the network.
 
     Raises:
@@ -267,6 +266,7 @@ def result(plan: Plan, run: RunDir, job: Job, state: TrainState) -> TrainResult:
     validation: dict[str, Any] = {}
     if len(job.val_rows):
         truth = predict.truth_of(plan.validation, job.val_rows)
+        labels = plan.validation.labels[job.val_rows]
         probs = predict.run_model(
             job.fit.network.serving, job.validation, job.val_rows, batch_size=128
         )
@@ -274,7 +274,7 @@ def result(plan: Plan, run: RunDir, job: Job, state: TrainState) -> TrainResult:
             ids=truth.ids, class_names=truth.class_names, kind="probability", probs=probs
         )
         decided = decisions_of(predictions, tie="abstain").classes
-        counts = count(truth.labels, decided, n_classes=len(truth.class_names))
+        counts = count(labels, decided, n_classes=len(truth.class_names))
         beta = plan.config.regime.beta or 1.0
         scores = score_report(counts, classes=truth.class_names, betas=(beta,), undefined="skip")
         validation = {"n": len(truth), **plain(scores)}
@@ -293,5 +293,3 @@ def result(plan: Plan, run: RunDir, job: Job, state: TrainState) -> TrainResult:
         classes=plan.dataset.class_names,
         notes=plan.notes,
     )
-
-

@@ -22,6 +22,7 @@ from dnncli.results import Progress, no_progress
 # Pictures of a micro-batch times their pixels: keeps activations of the small networks near 0.5 GB.
 _MICRO_BATCH_PIXELS = 2**18
 _IMAGENET_SIZE = (224, 224)
+CLASS_WEIGHTS = ("none", "balanced")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,7 @@ def make_plan(config: TrainConfig, *, progress: Progress = no_progress) -> Plan:
         DataError: if the data cannot be used.
         ConfigError: if a setting does not fit the data.
     """
+    config = _settle(config)
     policy = load_policy(config.augment.policy)
     dataset = _open(config.data.path, config, classes=config.data.classes, progress=progress)
     splits, notes = assign_splits(
@@ -91,7 +93,6 @@ def make_plan(config: TrainConfig, *, progress: Progress = no_progress) -> Plan:
     train_rows, val_rows = dataset.rows("train"), validation.rows("val")
     if not len(train_rows):
         raise DataError(f"{config.data.path}: no row is left for training. Lower data.val or test.")
-    config = _settle(config)
     size = config.data.image_size or _image_size(config, dataset)
     batch_size, accumulate = _batches(config, len(train_rows), pixels=size[0] * size[1])
     return Plan(
@@ -107,13 +108,11 @@ def make_plan(config: TrainConfig, *, progress: Progress = no_progress) -> Plan:
         policy=policy,
         class_weights=_class_weights(config, dataset, train_rows),
         monitor=_monitor(config, has_validation=bool(len(val_rows))),
-        notes=(*notes, *_health_notes(dataset)),
+        notes=(*map(str, notes), *_health_notes(dataset)),
     )
 
 
-def _open(
-    path: str, config: TrainConfig, *, classes: Sequence[str], progress: Progress
-) -> Dataset:
+def _open(path: str, config: TrainConfig, *, classes: Sequence[str], progress: Progress) -> Dataset:
     return open_dataset(
         path,
         classes=tuple(classes),
@@ -131,8 +130,10 @@ def _val_share(config: TrainConfig) -> float:
 
 
 def _settle(config: TrainConfig) -> TrainConfig:
-    """Replace the names `auto` by what they stand for."""
-    model, loss = config.model, config.loss
+    """Replace `auto` and file names by what they stand for; everything that needs no data."""
+    model, loss, fit = config.model, config.loss, config.fit
+    if isinstance(fit.class_weight, str) and fit.class_weight not in CLASS_WEIGHTS:
+        fit = replace(fit, class_weight=_read_class_weights(fit.class_weight))
     if model.name == "auto":
         model = replace(model, name="cnn")
     if loss.name == "auto":
@@ -147,7 +148,7 @@ def _settle(config: TrainConfig) -> TrainConfig:
         raise ConfigError(
             f"model.weights {model.weights}: no such file. Give none, imagenet or a weights file."
         )
-    return replace(config, model=model, loss=loss)
+    return replace(config, model=model, loss=loss, fit=fit)
 
 
 def _image_size(config: TrainConfig, dataset: Dataset) -> tuple[int, int]:
@@ -182,23 +183,23 @@ def _class_weights(
     if given == "none":
         return None
     counts = np.bincount(dataset.labels[train_rows], minlength=len(names))
-    if given == "balanced":
+    if isinstance(given, str):  # balanced
         present = np.maximum(counts, 1)
         return (counts.sum() / (np.count_nonzero(counts) * present)).astype(np.float32)
-    weights = given if isinstance(given, dict) else _read_class_weights(Path(given))
-    wrong = [name for name in weights if name not in names]
+    wrong = [name for name in given if name not in names]
     if wrong:
         lines = [registry.unknown(name, names, kind="class") for name in wrong]
         raise ConfigError("fit.class_weight:", lines)
-    return np.array([weights.get(name, 1.0) for name in names], np.float32)
+    return np.array([given.get(name, 1.0) for name in names], np.float32)
 
 
-def _read_class_weights(path: Path) -> dict[str, float]:
+def _read_class_weights(text: str) -> dict[str, float]:
     """Class weights from a TOML file of lines `name = weight`."""
+    path = Path(text)
     if not path.is_file():
         raise ConfigError(
-            f"fit.class_weight {path}: is neither none, balanced, nor a TOML file of lines "
-            "'class = weight'."
+            f"{registry.unknown(text, CLASS_WEIGHTS, kind='class weight')[:-1]}; "
+            "or a TOML file of lines 'class = weight'."
         )
     weights = read_toml(path)
     wrong = [
@@ -214,7 +215,7 @@ def _read_class_weights(path: Path) -> dict[str, float]:
 def _monitor(config: TrainConfig, *, has_validation: bool) -> str:
     """Log name of the value that picks the best epoch and stops training."""
     regime = config.regime
-    name = regime.monitor
+    name: str = regime.monitor
     if name == "auto":
         name = "loss" if regime.beta is None else "f"
     if name == "f":

@@ -12,6 +12,7 @@ from dnncli.data.dataset import UNLABELLED, ArrayImages, Dataset
 from dnncli.data.detect import open_dataset
 from dnncli.data.predictions import write_predictions
 from dnncli.errors import ConfigError, DataError, ModelError
+from dnncli.metrics.decisions import decisions_of
 from dnncli.models.card import read_card
 from dnncli.predictions import Predictions
 from dnncli.registry import suggest
@@ -77,14 +78,15 @@ def predict(
     chosen = open_rows(target, data, split=split, on_bad=on_bad, progress=progress)
     predictions = compute(chosen, batch_size=batch_size, progress=progress)
     write_predictions(predictions, path)
-    decided = np.bincount(predictions.probs.argmax(axis=1), minlength=len(predictions.class_names))
+    decided = decisions_of(predictions, tie="class-order").classes
+    counts = np.bincount(decided, minlength=len(predictions.class_names))
     return PredictResult(
         schema="dnncli.predict/1",
         out=path,
         n=len(predictions),
         classes=predictions.class_names,
         split=chosen.split,
-        counts=dict(zip(predictions.class_names, decided.tolist(), strict=True)),
+        counts=dict(zip(predictions.class_names, counts.tolist(), strict=True)),
         notes=chosen.notes,
     )
 
@@ -103,9 +105,7 @@ def predict_rows(
     Raises:
         DataError: if rows have no label, beside the errors of `predict`.
     """
-    chosen = open_rows(
-        target, data, split=split, on_bad=on_bad, labelled=True, progress=progress
-    )
+    chosen = open_rows(target, data, split=split, on_bad=on_bad, labelled=True, progress=progress)
     predictions = compute(chosen, batch_size=batch_size, progress=progress)
     return predictions, truth_of(chosen.dataset, chosen.rows), chosen.notes
 

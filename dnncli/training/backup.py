@@ -42,7 +42,7 @@ def save(
     for group, values in (("model", variables), ("optimizer", optimizer), ("best", best)):
         arrays |= {f"{group}/{index}": value for index, value in enumerate(values)}
     with written(path) as neighbour, neighbour.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def load(path: Path) -> Backup:
 
 
 def values(variables: list[Any]) -> list[NDArray]:
-    """Copies of Keras variables as NumPy arrays; bfloat16 and the like as raw bytes are not used."""
+    """Copies of Keras variables as NumPy arrays."""
     return [np.asarray(variable.numpy()) for variable in variables]
 
 

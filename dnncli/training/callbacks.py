@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import keras
+import keras  # noqa: TID253
 
 from dnncli.errors import ModelError
 from dnncli.results import write_text

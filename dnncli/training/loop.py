@@ -156,9 +156,7 @@ class Fit:
         model.compile(
             optimizer=optimizer,
             loss=build_loss(config.loss, class_names=self.class_names),
-            metrics=[
-                ClassScores(n_classes=len(self.class_names), beta=config.regime.beta or 1.0)
-            ],
+            metrics=[ClassScores(n_classes=len(self.class_names), beta=config.regime.beta or 1.0)],
             jit_compile=False,  # XLA on a CPU makes convolutions several times slower
         )
         optimizer = model.optimizer  # mixed precision may have wrapped it
@@ -191,9 +189,7 @@ class Fit:
             )
             chosen.append(saturated)
         if config.run.tensorboard:
-            chosen.append(
-                keras.callbacks.TensorBoard(str(self.run.tensorboard), write_graph=False)
-            )
+            chosen.append(keras.callbacks.TensorBoard(str(self.run.tensorboard), write_graph=False))
         chosen += [_user_callback(name) for name in config.fit.callbacks]
         announcer = Announcer(self.listener, steps=steps, epochs=self.phases[-1].epochs)
         return [*chosen, keeper, announcer]
@@ -205,5 +201,3 @@ def _user_callback(name: str) -> keras.callbacks.Callback:
     if not isinstance(made, keras.callbacks.Callback):
         raise ConfigError(f"fit.callbacks: '{name}' is not a keras.callbacks.Callback.")
     return made
-
-

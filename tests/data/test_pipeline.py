@@ -54,7 +54,7 @@ def train_batches(loader, **options):
 
 def test_one_pass_holds_every_row_once_and_the_next_has_another_order(numbered):
     seen = first_pixels(train_batches(numbered), 6)
-    first, second = sum(seen[:3], []), sum(seen[3:], [])
+    first, second = np.concatenate(seen[:3]).tolist(), np.concatenate(seen[3:]).tolist()
     assert sorted(first) == sorted(second) == list(range(10))
     assert first != second
     assert [len(batch) for batch in seen[:3]] == [4, 4, 2]

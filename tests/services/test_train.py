@@ -121,7 +121,9 @@ def test_a_full_batch_is_the_same_accumulated_or_at_once(patterns, tmp_path, mon
     train(patterns, tmp_path / "whole", **options)
     monkeypatch.setattr(plan, "_MICRO_BATCH_PIXELS", 144 * 15)
     train(patterns, tmp_path / "parts", **options)
-    assert json.loads((tmp_path / "parts" / "data.json").read_text())["plan"]["steps_per_update"] == 3
+    assert (
+        json.loads((tmp_path / "parts" / "data.json").read_text())["plan"]["steps_per_update"] == 3
+    )
     with (
         np.load(RunDir(tmp_path / "whole").backup) as whole,
         np.load(RunDir(tmp_path / "parts").backup) as parts,
@@ -229,7 +231,5 @@ def test_pictures_too_small_for_the_network_are_refused_before_anything_is_writt
     patterns, tmp_path
 ):
     with pytest.raises(ModelError, match="12x12"):
-        train(
-            patterns, tmp_path / "a", model="mobilenetv2", settings={"model.padding": "same"}
-        )
+        train(patterns, tmp_path / "a", model="mobilenetv2", settings={"model.padding": "same"})
     assert not (tmp_path / "a").exists()
