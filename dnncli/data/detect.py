@@ -70,7 +70,7 @@ def open_dataset(
     if skipped and on_bad == "error":
         raise DataError(
             f"{path}: {len(skipped)} things that cannot be used. Repair or remove them, or skip "
-            "them with on_bad 'skip':",
+            "them with --on-bad skip:",
             skipped,
         )
     return dataset

@@ -161,7 +161,7 @@ def _check_out(data: Path, out: Path, *, overwrite: bool) -> None:
         raise DataError(f"{out}: lies in {data}, or the other way round. Write it somewhere else.")
     is_empty = out.is_dir() and not any(out.iterdir())
     if out.exists() and not is_empty and not overwrite:
-        raise DataError(f"{out}: exists already. Choose another name, or overwrite it.")
+        raise DataError(f"{out}: exists already. Choose another name, or give --overwrite.")
 
 
 def _check_sources(dataset: Dataset, out: Path) -> None:

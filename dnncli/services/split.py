@@ -62,7 +62,7 @@ def split(
     if out.exists() and not overwrite:
         raise DataError(
             f"{out}: exists already; another split would make old results incomparable. "
-            "Choose another name, or overwrite it."
+            "Choose another name, or give --overwrite."
         )
     dataset = open_dataset(data, classes=classes, on_bad=on_bad, progress=progress)
     splits, notes = assign_splits(dataset, val=val, test=test, seed=seed, group_by=group_by)
