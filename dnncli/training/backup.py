@@ -78,7 +78,7 @@ def load(path: Path) -> Backup:
 
 def values(variables: list[Any]) -> list[NDArray]:
     """Copies of Keras variables as NumPy arrays."""
-    return [np.asarray(variable.numpy()) for variable in variables]
+    return [np.array(variable.numpy()) for variable in variables]
 
 
 def assign(variables: list[Any], saved: list[NDArray], *, what: str) -> None:
