@@ -74,20 +74,6 @@ def describe_preprocessing(name: str) -> str:
     return f"{name}'s own ({mode}: {_MEANINGS[mode]}), in place of data.normalize"
 
 
-def check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Raise ConfigError naming every option that the network does not take."""
-    factory = registry.find(registry.APPLICATIONS, name, kind="model")
-    allowed = [option for option in inspect.signature(factory).parameters if option not in _OURS]
-    known = f" Known: {', '.join(allowed) or 'none'}."
-    wrong = [
-        f"no such option '{option}' of {name}.{registry.suggest(option, allowed)}{known}"
-        for option in options
-        if option not in allowed
-    ]
-    if wrong:
-        raise ConfigError("model.options:", wrong)
-
-
 def application(
     inputs: Any,
     *,
@@ -117,7 +103,8 @@ def application(
         ModelError: if the pictures are too small, or the weights cannot be had or do not fit.
         ConfigError: if an option is unknown or wrong.
     """
-    check_options(name, options)
+    factory = registry.find(registry.APPLICATIONS, name, kind="model")
+    registry.check_options(factory, options, where=f"model.options ({name})", without=_OURS)
     module = module_of(name)
     height, width, channels = inputs.shape[1:]
     smallest = SMALLEST.get(module, 32)
@@ -202,8 +189,10 @@ def _load(backbone: keras.Model, path: Path, *, name: str) -> None:
         raise ModelError(f"model.weights {path}: no such file. Give none, imagenet or a file.")
     if path.name.endswith(".weights.h5"):
         try:
-            backbone.load_weights(path)
-        except (ValueError, OSError, KeyError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)  # said of layers left as they were
+                backbone.load_weights(path)
+        except (ValueError, OSError, KeyError, UserWarning) as error:
             raise ModelError(f"{path}: does not fit {name}: {error}") from error
     elif path.suffix == ".keras":
         _assign(backbone, _from_keras(path), path=path, name=name)
@@ -241,7 +230,7 @@ def _from_keras(path: Path) -> Weights:
 
 
 def _from_h5(path: Path) -> Weights:
-    import h5py
+    import h5py  # type: ignore[import-untyped]
 
     def text(value: str | bytes) -> str:
         return value.decode() if isinstance(value, bytes) else value

@@ -173,11 +173,10 @@ def _from_scratch(model: ModelConfig, x: Any, *, outputs: int) -> Any:
     wrong = [f"'{name}' is the setting model.{name}." for name in model.options if name in _COMMON]
     if wrong:
         raise ConfigError("model.options:", wrong)
-    # Bound here: neither the tensor nor the number of outputs is the user's to choose.
-    network = partial(part, x, outputs=outputs)
-    registry.check_options(network, model.options, where="model.options")
+    decided = ("inputs", "outputs", *_COMMON)
+    registry.check_options(part, model.options, where="model.options", without=decided)
     try:
-        return network(**common, **model.options)
+        return part(x, outputs=outputs, **common, **model.options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model.options: {model.name}: {error}") from error
 
