@@ -13,7 +13,7 @@ def augment(
     data: DataPath,
     out: Annotated[
         Path | None,
-        typer.Argument(metavar="[OUT]", help="Folder to write; not with --preview only."),
+        typer.Argument(metavar="OUT", help="Folder to write; not with --preview only."),
     ] = None,
     copies: Annotated[int, typer.Option(help="Changed copies of each training picture.")] = 1,
     policy: Annotated[
@@ -38,6 +38,9 @@ def augment(
 
     Example: dnncli augment sample_data/fashion_mini --policy strong --preview sheet.png
     """
+    from dnncli.augment.policies import load_policy
+
+    load_policy(policy)  # a typo must not cost the user a slow import
     from dnncli.services.augment import augment as run
 
     with output.progress() as progress:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-import dnncli
+from dnncli.services.augment import augment
 
 SAMPLE = "sample_data/fashion_mini"
 
@@ -39,7 +39,7 @@ def test_one_json_object_on_stdout_and_the_pictures_of_the_python_call(root, tmp
     assert (tmp_path / "out/manifest.csv").is_file()
     assert (tmp_path / "sheet.png").is_file()
     again = tmp_path / "again"
-    dnncli.augment(root / SAMPLE, again, policy="light", seed=3, preview=tmp_path / "again.png")
+    augment(root / SAMPLE, again, policy="light", seed=3, preview=tmp_path / "again.png")
     for path in tmp_path.joinpath("out").rglob("*.*"):
         assert path.read_bytes() == (again / path.relative_to(tmp_path / "out")).read_bytes()
     assert (tmp_path / "sheet.png").read_bytes() == (tmp_path / "again.png").read_bytes()
