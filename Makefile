@@ -26,9 +26,9 @@ lint: .venv/dev
 types: .venv/dev
 	$(BIN)/mypy
 
-# Rewrites docs/cli.md from the commands' own help.
+# Rewrites docs/cli.md and docs/config.md from the code.
 docs: .venv/dev
-	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_pages.py
 
 .venv/user: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -37,11 +37,13 @@ class DataConfig(Config):
     image_size: tuple[Count, Count] | None = None  # height, width; None: from the pictures, <= 128
     color: Literal["auto", "rgb", "grayscale"] = "auto"  # auto: grayscale if no picture has colour
     resize: Literal["stretch", "crop", "pad"] = "stretch"  # how a picture gets to image_size
-    normalize: Literal["auto", "minmax", "minmax-signed", "zscore", "unit", "none"] = "auto"
+    normalize: Literal[
+        "auto", "minmax", "minmax-signed", "zscore", "unit", "none"
+    ] = "auto"  # auto: minmax; with ready weights, what those were trained with
     val: Fraction = 0.15  # share of the rows that are not test
     test: Fraction = 0.15  # share of a set without declared splits
     group_by: str = ""  # "parent", a regular expression with one group, or empty
-    on_bad: Literal["skip", "error"] = "skip"
+    on_bad: Literal["skip", "error"] = "skip"  # what to do about unreadable pictures
     max_pixels: Count = 178_956_970  # pictures with more pixels are not read
     cache_mb: Annotated[int, Field(ge=0)] = 96  # decoded pictures kept in memory up to this size
 
@@ -56,8 +58,8 @@ class ModelConfig(Config):
         0  # epochs with a frozen backbone come first, then these
     )
     kernel_initializer: str = ""  # a Keras name; empty: he_normal
-    padding: Literal["same", "valid"] = "same"
-    batch_norm: bool = True
+    padding: Literal["same", "valid"] = "same"  # of the convolutions
+    batch_norm: bool = True  # normalise over the batch after each convolution
     dropout: Fraction | None = None  # None: the network's own
     l1: NonNegative = 0.0  # adds l1 * sum |w| over kernels
     l2: NonNegative = 0.0  # adds l2 * sum w^2 over kernels
@@ -76,18 +78,18 @@ class LossConfig(Config):
     """What training minimises."""
 
     name: str = "auto"  # auto: cross-entropy
-    label_smoothing: Fraction = 0.0
-    options: dict[str, Any] = field(default_factory=dict)
+    label_smoothing: Fraction = 0.0  # e: targets become (1 - e) y + e / C
+    options: dict[str, Any] = field(default_factory=dict)  # the loss's own, by keyword
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig(Config):
     """How training minimises it."""
 
-    name: str = "adam"
+    name: str = "adam"  # any Keras optimizer, in lower case
     learning_rate: Positive | None = None  # None: the optimizer's default for this tool
     momentum: Fraction | None = None  # sgd: 0.9 unless given
-    schedule: str = "cosine"
+    schedule: str = "cosine"  # how the learning rate changes over the run
     warmup: NonNegative = 0.0  # epochs over which the rate rises from 0
     schedule_options: dict[str, Any] = field(default_factory=dict)  # the schedule's own, by keyword
     options: dict[str, Any] = field(default_factory=dict)  # Keras' own, by their own names
@@ -98,18 +100,18 @@ class FitConfig(Config):
     """Arguments of Keras' `fit`, by their own names."""
 
     batch_size: Count | Literal["full"] = 32  # pictures per update
-    epochs: Count = 100
-    verbose: Literal["auto", 0, 1, 2] = "auto"
+    epochs: Count = 100  # at most
+    verbose: Literal["auto", 0, 1, 2] = "auto"  # 0: silent, 1: a bar, 2: a line per epoch
     callbacks: tuple[str, ...] = ()  # import strings, "package.module:Class"
     validation_split: Fraction | None = None  # another name for data.val
-    shuffle: bool = True
+    shuffle: bool = True  # a new order of the training rows each epoch
     class_weight: str | dict[str, NonNegative] = "none"  # none, balanced, a file, or by class name
     sample_weight: bool = True  # use the data set's weight column, if it has one
-    initial_epoch: Annotated[int, Field(ge=0)] = 0
-    steps_per_epoch: Count | None = None
-    validation_steps: Count | None = None
-    validation_batch_size: Count | None = None
-    validation_freq: Count = 1
+    initial_epoch: Annotated[int, Field(ge=0)] = 0  # epochs that count as done
+    steps_per_epoch: Count | None = None  # None: so many that every row comes once
+    validation_steps: Count | None = None  # None: all validation rows
+    validation_batch_size: Count | None = None  # None: batch_size, at least 128
+    validation_freq: Count = 1  # epochs between validations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,7 @@ class RegimeConfig(Config):
     monitor: Literal["auto", "loss", "accuracy", "f"] = "auto"  # auto: f if beta is set, else loss
     early_stop: Annotated[int, Field(ge=0)] = 20  # epochs without improvement; 0: never
     saturation: Fraction = 0.0  # stop once training accuracy stays above this; 0: off
-    saturation_patience: Count = 3
+    saturation_patience: Count = 3  # epochs in a row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,10 +130,10 @@ class RunConfig(Config):
     """The run itself."""
 
     out: str = ""  # the run folder; empty: runs/<data>-<model>[-2, -3 ...]
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    deterministic: bool = False
-    tensorboard: bool = True
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # every random choice follows from it
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"  # of the layers' arithmetic
+    deterministic: bool = False  # the same bits every time, at some cost in speed
+    tensorboard: bool = True  # write logs for TensorBoard
     backup_seconds: NonNegative | None = None  # between backups; None: they cost at most a tenth
 
 

@@ -76,7 +76,7 @@ SCHEDULES = {
 }
 
 POLICIES = {
-    name: f"dnncli.augment.policies:{name.upper()}"
+    name: f"dnncli.augmentation.policies:{name.upper()}"
     for name in ("none", "light", "standard", "strong")
 }
 

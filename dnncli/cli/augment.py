@@ -38,7 +38,7 @@ def augment(
 
     Example: dnncli augment sample_data/fashion_mini --policy strong --preview sheet.png
     """
-    from dnncli.augment.policies import load_policy
+    from dnncli.augmentation.policies import load_policy
 
     load_policy(policy)  # a typo must not cost the user a slow import
     from dnncli.services.augment import augment as run

@@ -57,7 +57,7 @@ def evaluate(
 ) -> None:
     """Score predictions against their labels: precision, recall, F-beta, confusion matrix.
 
-    Example: dnncli eval predictions.csv --truth truth.csv --beta 1 --beta 2
+    Example: dnncli eval runs/fashion --beta 1 --beta 2
     """
     from dnncli.services.evaluate import evaluate as score
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.augment.offline import MANIFEST
-from dnncli.augment.policies import Policy, load_policy
+from dnncli.augmentation.offline import MANIFEST
+from dnncli.augmentation.policies import Policy, load_policy
 from dnncli.data.dataset import Dataset, FileImages
 from dnncli.data.header import MAX_PIXELS
 from dnncli.errors import ConfigError, DataError
@@ -68,7 +68,7 @@ def augment(
         ConfigError: if an argument is wrong, or the policy mixes labels and `out` is given.
         DataError: if the data cannot be used, or `out` must not be written.
     """
-    from dnncli.augment.preview import pick_rows, write_preview
+    from dnncli.augmentation.preview import pick_rows, write_preview
     from dnncli.data.detect import open_dataset
 
     target = Path(out) if out is not None else None
@@ -185,7 +185,7 @@ def _write(
     progress: Progress,
 ) -> int:
     """Write the enlarged data set; returns the number of its pictures."""
-    from dnncli.augment import offline
+    from dnncli.augmentation import offline
     from dnncli.data.folder_writer import write_folder
     from dnncli.data.pictures import encoded, to_png
 

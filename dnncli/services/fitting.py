@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dnncli import config as configuration
 from dnncli import devices, rundir
-from dnncli.augment.apply import build as build_policy
+from dnncli.augmentation.apply import build as build_policy
 from dnncli.data import pipeline
 from dnncli.data.dataset import ArrayImages, Dataset
 from dnncli.data.normalize import Normalization, fit_normalization

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli import registry
-from dnncli.augment.policies import Policy, load_policy
+from dnncli.augmentation.policies import Policy, load_policy
 from dnncli.config import TrainConfig, read_toml
 from dnncli.data.dataset import ArrayImages, Dataset
 from dnncli.data.detect import open_dataset

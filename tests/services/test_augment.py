@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dnncli.augment.apply import recorded
-from dnncli.augment.offline import copy_seed
-from dnncli.augment.policies import load_policy
+from dnncli.augmentation.apply import recorded
+from dnncli.augmentation.offline import copy_seed
+from dnncli.augmentation.policies import load_policy
 from dnncli.data.detect import open_dataset
 from dnncli.errors import ConfigError, DataError
 from dnncli.services.augment import augment

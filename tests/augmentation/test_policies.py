@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from dnncli import registry
-from dnncli.augment import steps
-from dnncli.augment.policies import LIGHT, NONE, STANDARD, STRONG, Policy, load_policy
-from dnncli.augment.steps import KERAS, REQUIRED, STEPS, Step, step
+from dnncli.augmentation import steps
+from dnncli.augmentation.policies import LIGHT, NONE, STANDARD, STRONG, Policy, load_policy
+from dnncli.augmentation.steps import KERAS, REQUIRED, STEPS, Step, step
 from dnncli.errors import ConfigError
 
 
@@ -49,7 +49,7 @@ def test_checking_a_policy_does_not_import_keras(tmp_path):
     (tmp_path / "a.toml").write_text("rotation_range = 10\n[[step]]\nname = 'RandAugment'\n")
     code = """
 import sys
-from dnncli.augment.policies import load_policy
+from dnncli.augmentation.policies import load_policy
 load_policy("strong"), load_policy("a.toml")
 heavy = {"keras", "tensorflow", "numpy"} & set(sys.modules)
 assert not heavy, heavy
@@ -95,7 +95,7 @@ def test_keras_own_names_mean_the_same_steps(tmp_path):
 
 
 def test_an_import_string_names_a_policy_of_ones_own():
-    assert load_policy("dnncli.augment.policies:STRONG") == STRONG
+    assert load_policy("dnncli.augmentation.policies:STRONG") == STRONG
     with pytest.raises(ConfigError, match=r"'json:dumps' is a function, not a .*Policy"):
         load_policy("json:dumps")
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.augment.offline import copy_seed
-from dnncli.augment.policies import Policy
+from dnncli.augmentation.offline import copy_seed
+from dnncli.augmentation.policies import Policy
 from dnncli.data.dataset import ArrayImages, Dataset
 from dnncli.data.pictures import pixels
 from dnncli.data.shapes import default_channels, default_image_size
@@ -97,7 +97,7 @@ def _versions(
     versions: int,
 ) -> list[tuple[NDArray[np.uint8], NDArray]]:
     """The originals and then each version: (R, H, W, C) 8-bit pictures and (R, K) labels."""
-    from dnncli.augment.apply import build
+    from dnncli.augmentation.apply import build
 
     eight_bit = images.min() >= 0 and images.max() <= 255 and images.max() > 1
     low, high = (0.0, 255.0) if eight_bit else (float(images.min()), float(images.max()))

@@ -9,11 +9,11 @@ from typing import Any
 
 import tensorflow as tf  # noqa: TID253
 
-from dnncli.augment.parts import Part, check_fill, named, part_of
-from dnncli.augment.policies import Policy
-from dnncli.augment.seeds import Draws, Record
-from dnncli.augment.steps import Step
-from dnncli.augment.warp import draw_of, fill_of, is_geometric, warp
+from dnncli.augmentation.parts import Part, check_fill, named, part_of
+from dnncli.augmentation.policies import Policy
+from dnncli.augmentation.seeds import Draws, Record
+from dnncli.augmentation.steps import Step
+from dnncli.augmentation.warp import draw_of, fill_of, is_geometric, warp
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Batch]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.augment.policies import Policy
+from dnncli.augmentation.policies import Policy
 from dnncli.data.dataset import ArrayImages, Dataset
 from dnncli.data.pictures import pixels
 from dnncli.errors import DataError
@@ -65,7 +65,7 @@ def copier(dataset: Dataset, policy: Policy, *, seed: int) -> Copy:
     """
     import tensorflow as tf
 
-    from dnncli.augment.apply import recorded
+    from dnncli.augmentation.apply import recorded
 
     @cache
     def traced(channels: int) -> Any:

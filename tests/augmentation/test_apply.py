@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from dnncli import registry
-from dnncli.augment.apply import build, recorded
-from dnncli.augment.policies import Policy, load_policy
-from dnncli.augment.steps import COLOUR, KERAS, MIXING, STEPS, step
+from dnncli.augmentation.apply import build, recorded
+from dnncli.augmentation.policies import Policy, load_policy
+from dnncli.augmentation.steps import COLOUR, KERAS, MIXING, STEPS, step
 from dnncli.errors import ConfigError
 
 # Options under which each step visibly changes pictures.

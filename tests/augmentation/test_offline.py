@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dnncli.augment.offline import copier, copy_seed, enlarge
-from dnncli.augment.policies import LIGHT
+from dnncli.augmentation.offline import copier, copy_seed, enlarge
+from dnncli.augmentation.policies import LIGHT
 from dnncli.data.dataset import ArrayImages, Dataset
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from keras.src.legacy.preprocessing import image as legacy
 
-from dnncli.augment import words
-from dnncli.augment.apply import recorded
-from dnncli.augment.policies import Policy
+from dnncli.augmentation import words
+from dnncli.augmentation.apply import recorded
+from dnncli.augmentation.policies import Policy
 
 N, SIDE = 64, 32
 

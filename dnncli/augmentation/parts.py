@@ -6,9 +6,9 @@ from typing import Any
 import keras  # noqa: TID253
 import tensorflow as tf  # noqa: TID253
 
-from dnncli.augment.policies import Policy
-from dnncli.augment.seeds import Draws, Record, graph_layer
-from dnncli.augment.steps import COLOUR, Step
+from dnncli.augmentation.policies import Policy
+from dnncli.augmentation.seeds import Draws, Record, graph_layer
+from dnncli.augmentation.steps import COLOUR, Step
 from dnncli.errors import ConfigError
 
 Part = Callable[[tf.Tensor, tf.Tensor, Draws], tuple[tf.Tensor, tf.Tensor, Record]]

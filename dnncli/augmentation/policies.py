@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dnncli import registry
-from dnncli.augment import steps, words
-from dnncli.augment.steps import MIXING, Step, step
+from dnncli.augmentation import steps, words
+from dnncli.augmentation.steps import MIXING, Step, step
 from dnncli.errors import ConfigError
 
 OLD_WORDS = "image_data_generator"  # the table of a policy file that holds them
@@ -82,7 +82,7 @@ def load_policy(name_or_path: str | Path) -> Policy:
     found = registry.find(registry.POLICIES, name, kind="policy")
     if not isinstance(found, Policy):
         raise ConfigError(
-            f"policy '{name}' is a {type(found).__name__}, not a dnncli.augment.policies.Policy."
+            f"policy '{name}' is a {type(found).__name__}, not a dnncli.augmentation.policies.Policy."
         )
     return found
 

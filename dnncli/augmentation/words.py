@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from dnncli.augment.steps import FILL_MODES, Step, is_number
+from dnncli.augmentation.steps import FILL_MODES, Step, is_number
 from dnncli.registry import suggest
 
 # Word -> its default. A word at its default adds no step.

@@ -11,8 +11,8 @@ from typing import Any
 import keras  # noqa: TID253
 import tensorflow as tf  # noqa: TID253
 
-from dnncli.augment.seeds import Draws, Record, graph_layer
-from dnncli.augment.steps import Step
+from dnncli.augmentation.seeds import Draws, Record, graph_layer
+from dnncli.augmentation.steps import Step
 
 Draw = Callable[[tf.Tensor, Draws], tuple[tf.Tensor, Record]]  # images -> (B, 3, 3), what was drawn
 
