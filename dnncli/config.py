@@ -37,9 +37,9 @@ class DataConfig(Config):
     image_size: tuple[Count, Count] | None = None  # height, width; None: from the pictures, <= 128
     color: Literal["auto", "rgb", "grayscale"] = "auto"  # auto: grayscale if no picture has colour
     resize: Literal["stretch", "crop", "pad"] = "stretch"  # how a picture gets to image_size
-    normalize: Literal[
-        "auto", "minmax", "minmax-signed", "zscore", "unit", "none"
-    ] = "auto"  # auto: minmax; with ready weights, what those were trained with
+    normalize: Literal["auto", "minmax", "minmax-signed", "zscore", "unit", "none"] = (
+        "auto"  # auto: minmax; with ready weights, what those were trained with
+    )
     val: Fraction = 0.15  # share of the rows that are not test
     test: Fraction = 0.15  # share of a set without declared splits
     group_by: str = ""  # "parent", a regular expression with one group, or empty

@@ -15,11 +15,11 @@ from dnncli.errors import ConfigError
 
 # The default comes first.
 CLASSIFIERS = {
-    "cnn": "dnncli.models.classifiers:cnn",
-    "mlp": "dnncli.models.classifiers:mlp",
-    "resnet20": "dnncli.models.classifiers:resnet20",
-    "resnet32": "dnncli.models.classifiers:resnet32",
-    "resnet56": "dnncli.models.classifiers:resnet56",
+    "cnn": "dnncli.networks.classifiers:cnn",
+    "mlp": "dnncli.networks.classifiers:mlp",
+    "resnet20": "dnncli.networks.classifiers:resnet20",
+    "resnet32": "dnncli.networks.classifiers:resnet32",
+    "resnet56": "dnncli.networks.classifiers:resnet56",
 }
 
 # Every network of keras.applications in Keras 3.15, by its own name in lower case.

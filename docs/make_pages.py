@@ -17,6 +17,7 @@ COMMANDS = (
     *((), ("data", "inspect"), ("data", "convert"), ("data", "split"), ("augment",)),
     *(("train",), ("eval",), ("predict",), ("models",)),
 )
+FLAGS = ", ".join(f"`--{flag.replace('_', '-')}` (`{key}`)" for flag, key in config.FLAGS.items())
 NOTE = "Written by `make docs`; a test compares."
 
 
@@ -36,10 +37,8 @@ def config_page() -> str:
     parts = [
         f"# Settings of `dnncli train`\n\n{NOTE}\n\n"
         "In a TOML file (`-c file.toml`) each section is a table; on the command line\n"
-        "`--set section.key=value`. Flags win over `--set`, which wins over the file. Several flags\n"
-        "are short for settings: "
-        + ", ".join(f"`--{flag.replace('_', '-')}` is `{key}`" for flag, key in config.FLAGS.items())
-        + ".\n"
+        "`--set section.key=value`. Flags win over `--set`, which wins over the file. Flags that\n"
+        f"are short for settings: {FLAGS}.\n"
     ]
     for section in fields(config.TrainConfig):
         kind = type(section.default)

@@ -6,6 +6,8 @@ import pytest
 from tests_support import write_patterns
 
 ROOT = Path(__file__).parents[1]
+
+
 @pytest.fixture(scope="session")
 def patterns(tmp_path_factory):
     """Class folders with train (16 a class) and test (6 a class)."""
@@ -26,7 +28,5 @@ def small_run(patterns, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("runs") / "small"
     settings = {"run.tensorboard": False, "fit.batch_size": 16}
-    dnncli.train(
-        patterns, out=str(out), model="mlp", epochs=2, augment="none", settings=settings
-    )
+    dnncli.train(patterns, out=str(out), model="mlp", epochs=2, augment="none", settings=settings)
     return out

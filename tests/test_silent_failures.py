@@ -6,12 +6,12 @@ Each was measured in Keras 3.15.1. The eighth and ninth are shown together with 
 import numpy as np
 import pytest
 from PIL import Image
+from tests_support import write_patterns
 from typer.testing import CliRunner
 
 import dnncli
 from dnncli.cli.app import app
 from dnncli.data.split import assign_splits
-from tests_support import write_patterns
 
 
 def pictures(folder, names, *, seed=0):

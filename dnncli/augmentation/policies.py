@@ -82,7 +82,7 @@ def load_policy(name_or_path: str | Path) -> Policy:
     found = registry.find(registry.POLICIES, name, kind="policy")
     if not isinstance(found, Policy):
         raise ConfigError(
-            f"policy '{name}' is a {type(found).__name__}, not a dnncli.augmentation.policies.Policy."
+            f"policy '{name}' is a {type(found).__name__}, not an augmentation Policy."
         )
     return found
 

@@ -239,7 +239,7 @@ def _check_run_options(
     target: Path, options: _Options, *, truth: str | Path | None, name: str | None
 ) -> None:
     """What can be said before the model is loaded, which takes seconds."""
-    from dnncli.models.card import read_card
+    from dnncli.networks.files import read_card
     from dnncli.services.predict import find_model
 
     classes = read_card(find_model(target))["classes"]

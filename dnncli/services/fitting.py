@@ -22,7 +22,7 @@ from dnncli.errors import DataError
 from dnncli.metrics.counts import count
 from dnncli.metrics.decisions import decisions_of
 from dnncli.metrics.report import score_report
-from dnncli.models.network import Network, build_network, parameters
+from dnncli.networks.network import Network, build_network, parameters
 from dnncli.predictions import Predictions
 from dnncli.results import Progress, plain, write_json, write_text
 from dnncli.rundir import RunDir

@@ -70,7 +70,7 @@ def models(
     if name is None:
         return Parts()
     config = merge({}, {**(settings or {}), "model.name": name})
-    from dnncli.models.network import (
+    from dnncli.networks.network import (
         build_network,
         flat_layers,
         layer_multiply_adds,

@@ -13,7 +13,7 @@ from dnncli.data.detect import open_dataset
 from dnncli.data.predictions import write_predictions
 from dnncli.errors import ConfigError, DataError, ModelError
 from dnncli.metrics.decisions import decisions_of
-from dnncli.models.card import read_card
+from dnncli.networks.files import read_card
 from dnncli.predictions import Predictions
 from dnncli.registry import suggest
 from dnncli.results import Progress, no_progress
@@ -209,7 +209,7 @@ def compute(
 
     devices.load_tensorflow()
     from dnncli.data.pipeline import ImageFormat, Loader
-    from dnncli.models.network import load_model
+    from dnncli.networks.files import load_model
 
     card = chosen.card
     loader = Loader(

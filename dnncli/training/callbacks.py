@@ -8,7 +8,7 @@ from typing import Any
 import keras  # noqa: TID253
 
 from dnncli.errors import ModelError
-from dnncli.results import write_text
+from dnncli.results import plain, write_text
 from dnncli.rundir import RunDir
 from dnncli.training import backup
 from dnncli.training.backup import TrainState
@@ -18,13 +18,18 @@ from dnncli.training.backup import TrainState
 _SAVE_SHARE = 0.1
 
 
-class ResumableEarlyStopping(keras.callbacks.EarlyStopping):
-    """Keras' EarlyStopping, with its patience and best value kept over a restart.
+class _Remembering(keras.callbacks.Callback):
+    """Keeps what a monitoring callback of Keras has learned over a restart.
 
-    Keras' own starts anew in `on_train_begin`, so that a resumed run stops later than an
-    uninterrupted one.
+    Keras' own start anew in `on_train_begin`: a resumed run would stop later than an uninterrupted
+    one, and take its first epoch for the best.
+
+    Args:
+        memory: holds the attributes named in `remembered`, as far as they are known.
     """
 
+    remembered: tuple[str, ...] = ()
+
     def __init__(self, memory: dict[str, Any], **options: Any) -> None:
         super().__init__(**options)
         self.memory = memory
@@ -32,8 +37,9 @@ class ResumableEarlyStopping(keras.callbacks.EarlyStopping):
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Start where the run was left."""
         super().on_train_begin(logs)
-        for name, value in self.memory.items():
-            setattr(self, name, value)
+        for name in self.remembered:
+            if name in self.memory:
+                setattr(self, name, self.memory[name])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Judge the epoch, and remember the verdict; epochs without validation do not count."""
@@ -41,32 +47,19 @@ class ResumableEarlyStopping(keras.callbacks.EarlyStopping):
             return
         super().on_epoch_end(epoch, logs)
         if self.best is not None:
-            best = float(self.best)
-            self.memory.update(best=best, wait=self.wait, best_epoch=self.best_epoch)
+            self.memory.update(plain({name: getattr(self, name) for name in self.remembered}))
 
 
-class ResumablePlateau(keras.callbacks.ReduceLROnPlateau):
+class ResumableEarlyStopping(_Remembering, keras.callbacks.EarlyStopping):
+    """Keras' EarlyStopping, with its patience and best value kept over a restart."""
+
+    remembered = ("best", "wait", "best_epoch")
+
+
+class ResumablePlateau(_Remembering, keras.callbacks.ReduceLROnPlateau):
     """Keras' ReduceLROnPlateau, with its counters kept over a restart."""
 
-    def __init__(self, memory: dict[str, Any], **options: Any) -> None:
-        super().__init__(**options)
-        self.memory = memory
-
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Start where the run was left."""
-        super().on_train_begin(logs)
-        for name, value in self.memory.items():
-            setattr(self, name, value)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Judge the epoch, and remember the verdict; epochs without validation do not count."""
-        if self.monitor not in (logs or {}):
-            return
-        super().on_epoch_end(epoch, logs)
-        if self.best is not None:
-            self.memory.update(
-                best=float(self.best), wait=self.wait, cooldown_counter=self.cooldown_counter
-            )
+    remembered = ("best", "wait", "cooldown_counter")
 
 
 class StopWhenSaturated(keras.callbacks.Callback):

@@ -9,7 +9,8 @@ from dnncli import registry
 from dnncli.config import TrainConfig
 from dnncli.errors import ConfigError
 from dnncli.losses import build_loss
-from dnncli.models.network import Network, save_model
+from dnncli.networks.files import save_model
+from dnncli.networks.network import Network
 from dnncli.optimizers import build_optimizer, plateau_options
 from dnncli.rundir import RunDir
 from dnncli.training import backup, callbacks

@@ -77,7 +77,7 @@ def test_the_best_epoch_is_that_of_the_lowest_validation_loss(trained):
 def test_the_model_file_speaks_for_itself(trained):
     import keras
 
-    from dnncli.models.card import read_card
+    from dnncli.networks.files import read_card
 
     out, _ = trained
     card = read_card(out / "best.keras")

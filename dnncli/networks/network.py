@@ -1,17 +1,12 @@
-"""A network to train and the same network to use: built from settings, saved and loaded.
+"""A network to train and the same network to use: built from settings.
 
 Shapes: B pictures, H x W pixels, c channels, C classes.
 """
 
 import inspect
-import json
-import shutil
-import tempfile
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +14,6 @@ import numpy as np
 from dnncli import registry
 from dnncli.config import ModelConfig
 from dnncli.errors import ConfigError, ModelError
-from dnncli.results import written
 
 if TYPE_CHECKING:
     import keras
@@ -30,7 +24,6 @@ _BINARY = "binary-"
 _COMMON = ("kernel_initializer", "padding", "batch_norm", "dropout")
 _HEAD_DROPOUT = 0.2  # of keras.applications, as EfficientNet and MobileNetV3 have it
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
-_CARD = "dnncli"  # key inside the model's config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +115,7 @@ def build_network(
             model, inputs, outputs=outputs, normalize=normalize, value_range=value_range
         )
         if model.weights != "none":
-            from dnncli.models.backbones import describe_preprocessing
+            from dnncli.networks.backbones import describe_preprocessing
 
             preprocessing = describe_preprocessing(model.name)
     else:
@@ -190,8 +183,8 @@ def _application(
     value_range: tuple[float, float],
 ) -> tuple[Any, tuple["keras.Layer", ...]]:
     """Logits of a network of keras.applications, and its layers below the head."""
-    from dnncli.models import backbones
-    from dnncli.models.classifiers import head
+    from dnncli.networks import backbones
+    from dnncli.networks.classifiers import head
 
     dropout = _set_by_user(model, allowed=("dropout",)).get("dropout", _HEAD_DROPOUT)
     features, backbone = backbones.application(
@@ -277,71 +270,3 @@ def layer_multiply_adds(layer: "keras.Layer") -> int:
 def multiply_adds(model: "keras.Model") -> int:
     """Multiply-adds of one forward pass of one picture: see `layer_multiply_adds`."""
     return sum(layer_multiply_adds(layer) for layer in flat_layers(model))
-
-
-def save_model(serving: "keras.Model", path: Path, card: dict[str, Any]) -> None:
-    """Write a .keras file with `card` inside its config; whole or not at all.
-
-    Keras ignores the additional key, so the file loads without this package.
-
-    Args:
-        serving: the model.
-        path: ends in .keras.
-        card: JSON types only: class names, task, normalisation ...
-    """
-    with (
-        written(path) as whole,
-        tempfile.TemporaryDirectory(prefix=".tmp-", dir=path.parent) as folder,
-    ):
-        plain = Path(folder) / "plain.keras"
-        serving.save(plain)
-        _copy_with_card(plain, whole, card)
-
-
-def _copy_with_card(source: Path, target: Path, card: dict[str, Any]) -> None:
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-        for entry in old.infolist():
-            if entry.filename != "config.json":
-                with old.open(entry) as read, new.open(entry, "w", force_zip64=True) as write:
-                    shutil.copyfileobj(read, write)
-                continue
-            config = json.loads(old.read(entry))
-            config["config"][_CARD] = card
-            new.writestr(entry, json.dumps(config))
-
-
-def read_card(path: Path) -> dict[str, Any]:
-    """What `save_model` wrote beside the weights; does not need Keras.
-
-    Raises:
-        ModelError: if there is no such file, or it is not a .keras file of this tool.
-    """
-    if not path.is_file():
-        raise ModelError(f"{path}: no such model file.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            card = json.loads(archive.read("config.json"))["config"][_CARD]
-    except (zipfile.BadZipFile, ValueError, TypeError) as error:
-        raise ModelError(f"{path}: is not a whole .keras file ({error}).") from error
-    except KeyError as error:
-        raise ModelError(
-            f"{path}: has no {error}: it was not written by dnncli train, so its class names and "
-            "task are not known."
-        ) from error
-    return card
-
-
-def load_model(path: Path) -> "keras.Model":
-    """The model in a .keras file, to predict with.
-
-    Raises:
-        ModelError: if it cannot be read, or needs code that is not Keras' own.
-    """
-    import keras
-
-    if not path.is_file():
-        raise ModelError(f"{path}: no such model file.")
-    try:
-        return keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path}: cannot be loaded: {error}") from error

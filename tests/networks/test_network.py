@@ -9,14 +9,8 @@ import pytest
 
 from dnncli.config import ModelConfig
 from dnncli.errors import ConfigError, ModelError
-from dnncli.models.network import (
-    build_network,
-    load_model,
-    multiply_adds,
-    parameters,
-    read_card,
-    save_model,
-)
+from dnncli.networks.files import load_model, read_card, save_model
+from dnncli.networks.network import build_network, multiply_adds, parameters
 
 CARD = {"classes": ["naïve", "b"], "task": "classify", "image_size": [8, 8]}
 
@@ -151,7 +145,7 @@ def test_reading_a_card_does_not_import_keras(tmp_path):
     path = tmp_path / "best.keras"
     save_model(build().serving, path, CARD)
     code = (
-        "import sys, json, pathlib; from dnncli.models.network import read_card; "
+        "import sys, json, pathlib; from dnncli.networks.files import read_card; "
         "card = read_card(pathlib.Path(sys.argv[1])); "
         "print(json.dumps([card, [m for m in ('keras', 'tensorflow') if m in sys.modules]]))"
     )

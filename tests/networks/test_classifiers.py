@@ -8,7 +8,8 @@ from dnncli import registry
 from dnncli.config import LossConfig, ModelConfig
 from dnncli.errors import ConfigError, ModelError
 from dnncli.losses import build_loss
-from dnncli.models.network import build_network, load_model, multiply_adds, parameters, save_model
+from dnncli.networks.files import load_model, save_model
+from dnncli.networks.network import build_network, multiply_adds, parameters
 
 NAMES = ("a", "b", "c")
 # The deeper ones are made by the same function as resnet20, and slow to build.

@@ -10,13 +10,14 @@ import pytest
 from dnncli import registry
 from dnncli.config import ModelConfig
 from dnncli.errors import ConfigError, ModelError
-from dnncli.models.backbones import (
+from dnncli.networks.backbones import (
     PREPROCESSING,
     _repair_efficientnet,
     describe_preprocessing,
     module_of,
 )
-from dnncli.models.network import build_network, load_model, parameters, save_model
+from dnncli.networks.files import load_model, save_model
+from dnncli.networks.network import build_network, parameters
 
 SMALL = {"alpha": 0.25}
 MOBILE = "mobilenet"
@@ -205,7 +206,7 @@ def test_without_a_network_imagenet_weights_fail_with_one_message_and_leave_noth
     code = (
         "from dnncli.config import ModelConfig\n"
         "from dnncli.errors import ModelError\n"
-        "from dnncli.models.network import build_network\n"
+        "from dnncli.networks.network import build_network\n"
         "try:\n"
         "    build_network(ModelConfig(name='mobilenetv2', weights='imagenet'), channels=3,\n"
         "        height_width=(40, 48), class_names=('a', 'b'), loss='cross-entropy')\n"
