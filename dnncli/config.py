@@ -78,7 +78,7 @@ class LossConfig(Config):
     """What training minimises."""
 
     name: str = "auto"  # auto: cross-entropy
-    label_smoothing: Fraction = 0.0  # e: targets become (1 - e) y + e / C
+    label_smoothing: Fraction = 0.1  # e: targets become (1 - e) y + e / C
     options: dict[str, Any] = field(default_factory=dict)  # the loss's own, by keyword
 
 
@@ -99,8 +99,8 @@ class OptimizerConfig(Config):
 class FitConfig(Config):
     """Arguments of Keras' `fit`, by their own names."""
 
-    batch_size: Count | Literal["full"] = 32  # pictures per update
-    epochs: Count = 100  # at most
+    batch_size: Count | Literal["full", "auto"] = "auto"  # pictures per update; auto: 16 to 64
+    epochs: Count | None = None  # at most; None: so many that there are about 4,000 updates
     verbose: Literal["auto", 0, 1, 2] = "auto"  # 0: silent, 1: a bar, 2: a line per epoch
     callbacks: tuple[str, ...] = ()  # import strings, "package.module:Class"
     validation_split: Fraction | None = None  # another name for data.val
@@ -118,9 +118,9 @@ class FitConfig(Config):
 class RegimeConfig(Config):
     """What counts as good: which score picks the best epoch, and when to stop."""
 
-    beta: Positive | None = None  # the F score's beta; None: 1
-    monitor: Literal["auto", "loss", "accuracy", "f"] = "auto"  # auto: f if beta is set, else loss
-    early_stop: Annotated[int, Field(ge=0)] = 20  # epochs without improvement; 0: never
+    beta: Positive = 1.0  # of the F score, averaged over the classes
+    monitor: Literal["f", "accuracy", "loss"] = "f"  # what picks the best epoch; ties: lower loss
+    early_stop: Annotated[int, Field(ge=0)] | None = None  # epochs; 0: never; None: half of epochs
     saturation: Fraction = 0.0  # stop once training accuracy stays above this; 0: off
     saturation_patience: Count = 3  # epochs in a row
 

@@ -32,9 +32,9 @@ NONE = Policy(name="none", steps=())
 LIGHT = Policy(
     name="light",
     steps=(
-        step("translation", height_factor=0.08, width_factor=0.08),
-        step("zoom", height_factor=0.08),
-        step("brightness", factor=0.08),
+        step("translation", height_factor=0.04, width_factor=0.04),
+        step("zoom", height_factor=0.05),
+        step("brightness", factor=0.05),
         step("contrast", factor=0.1),
     ),
 )
@@ -44,7 +44,10 @@ STANDARD = Policy(
     steps=(
         step("flip", mode="horizontal"),
         step("rotation", factor=10 / 360),
-        *LIGHT.steps,
+        step("translation", height_factor=0.08, width_factor=0.08),
+        step("zoom", height_factor=0.08),
+        step("brightness", factor=0.08),
+        step("contrast", factor=0.1),
     ),
 )
 

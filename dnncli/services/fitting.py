@@ -275,8 +275,7 @@ def result(plan: Plan, run: RunDir, job: Job, state: TrainState) -> TrainResult:
         )
         decided = decisions_of(predictions, tie="abstain").classes
         counts = count(labels, decided, n_classes=len(truth.class_names))
-        beta = plan.config.regime.beta or 1.0
-        scores = score_report(counts, classes=truth.class_names, betas=(beta,), undefined="skip")
+        scores = score_report(counts, classes=truth.class_names, betas=(plan.config.regime.beta,), undefined="skip")
         validation = {"n": len(truth), **plain(scores)}
     return TrainResult(
         schema="dnncli.train/1",

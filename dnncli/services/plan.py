@@ -21,6 +21,10 @@ from dnncli.results import Progress, no_progress
 
 # Pictures of a micro-batch times their pixels: keeps activations of the small networks near 0.5 GB.
 _MICRO_BATCH_PIXELS = 2**18
+# Rows from which on a batch size is chosen: small sets need the more numerous updates.
+_BATCH_SIZES = ((20_000, 64), (2_000, 32), (0, 16))
+_UPDATES = 4_000
+_EPOCHS = (12, 80)  # fewest and most epochs that are chosen for the user
 _IMAGENET_SIZE = (224, 224)
 CLASS_WEIGHTS = ("none", "balanced")
 
@@ -95,6 +99,7 @@ def make_plan(config: TrainConfig, *, progress: Progress = no_progress) -> Plan:
         raise DataError(f"{config.data.path}: no row is left for training. Lower data.val or test.")
     size = config.data.image_size or _image_size(config, dataset)
     batch_size, accumulate = _batches(config, len(train_rows), pixels=size[0] * size[1])
+    config = _settle_length(config, updates=-(-len(train_rows) // (batch_size * accumulate)))
     return Plan(
         config=config,
         dataset=dataset,
@@ -151,6 +156,21 @@ def _settle(config: TrainConfig) -> TrainConfig:
     return replace(config, model=model, loss=loss, fit=fit)
 
 
+def _settle_length(config: TrainConfig, *, updates: int) -> TrainConfig:
+    """Choose epochs and patience where they were left open, from the updates of one epoch."""
+    fit, regime = config.fit, config.regime
+    epochs = fit.epochs
+    if epochs is None:
+        fewest, most = _EPOCHS
+        epochs = min(max(round(_UPDATES / (fit.steps_per_epoch or updates)), fewest), most)
+    patience = regime.early_stop
+    if patience is None:
+        patience = -(-epochs // 2)
+    return replace(
+        config, fit=replace(fit, epochs=epochs), regime=replace(regime, early_stop=patience)
+    )
+
+
 def _image_size(config: TrainConfig, dataset: Dataset) -> tuple[int, int]:
     if config.model.weights == "imagenet":
         return _IMAGENET_SIZE
@@ -168,8 +188,11 @@ def _channels(config: TrainConfig, dataset: Dataset) -> int:
 
 def _batches(config: TrainConfig, n_rows: int, *, pixels: int) -> tuple[int, int]:
     """Pictures per step, and steps per update: full batches that are too large are accumulated."""
-    if config.fit.batch_size != "full":
-        return min(config.fit.batch_size, n_rows), 1
+    match config.fit.batch_size:
+        case "auto":
+            return min(next(size for rows, size in _BATCH_SIZES if n_rows >= rows), n_rows), 1
+        case int() as wanted:
+            return min(wanted, n_rows), 1
     micro = max(1, min(n_rows, _MICRO_BATCH_PIXELS // pixels))
     return micro, -(-n_rows // micro)
 
@@ -216,10 +239,8 @@ def _monitor(config: TrainConfig, *, has_validation: bool) -> str:
     """Log name of the value that picks the best epoch and stops training."""
     regime = config.regime
     name: str = regime.monitor
-    if name == "auto":
-        name = "loss" if regime.beta is None else "f"
     if name == "f":
-        name = f"f{regime.beta or 1.0:g}"
+        name = f"f{regime.beta:g}"
     return f"val_{name}" if has_validation else name
 
 

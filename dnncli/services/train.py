@@ -155,7 +155,7 @@ def _execute(
     )
     job = fitting.prepare(plan, run, progress=progress, listener=listener)
     saved = fitting.load_backup(run) if resume else None
-    if saved and saved.state.finished and saved.state.epoch >= plan.config.fit.epochs:
+    if saved and saved.state.finished and saved.state.epoch >= (plan.config.fit.epochs or 0):
         raise ConfigError(
             f"--resume {run.path}: this run is finished after {saved.state.epoch} epochs "
             f"({saved.state.finished}). Ask for more with --epochs."

@@ -143,8 +143,9 @@ class Keeper(keras.callbacks.Callback):
         state.history.append({"epoch": epoch, **logs, "learning_rate": rate})
         variables = backup.values(self.model.variables)
         self.snapshot = (variables, backup.values(self.model.optimizer.variables))
-        if self._is_best(logs.get(self.monitor)):
-            state.best_epoch, state.best_value = epoch + 1, logs[self.monitor]
+        value, loss = logs.get(self.monitor), logs.get(self._loss)
+        if self._is_best(value, loss):
+            state.best_epoch, state.best_value, state.best_loss = epoch + 1, value, loss
             self.best = variables
         now = time.monotonic()
         state.seconds += now - self.started
@@ -152,14 +153,20 @@ class Keeper(keras.callbacks.Callback):
         if now >= self.next_save:
             self.save()
 
-    def _is_best(self, value: float | None) -> bool:
+    @property
+    def _loss(self) -> str:
+        return "val_loss" if self.monitor.startswith("val_") else "loss"
+
+    def _is_best(self, value: float | None, loss: float | None) -> bool:
+        """Better than the best so far; of equal values the one with the lower loss."""
+        best, best_loss = self.state.best_value, self.state.best_loss
         if value is None or math.isnan(value):
             return False
-        if self.state.best_value is None:
+        if best is None:
             return True
-        if self.higher_is_better:
-            return value > self.state.best_value
-        return value < self.state.best_value
+        if value == best and loss is not None and best_loss is not None:
+            return loss < best_loss
+        return value > best if self.higher_is_better else value < best
 
     def save(self) -> None:
         """Write history, backup and both models; the next save waits in proportion to its cost."""

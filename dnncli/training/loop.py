@@ -1,7 +1,7 @@
 """One run of Keras' `fit`: phases, callbacks, resuming, interrupting."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import keras  # noqa: TID253
 
@@ -58,7 +58,7 @@ class Fit:
     @property
     def phases(self) -> tuple[Phase, ...]:
         """Frozen backbone first, then all layers; one phase where nothing is frozen."""
-        model, epochs = self.config.model, self.config.fit.epochs
+        model, epochs = self.config.model, cast(int, self.config.fit.epochs)  # the plan settled it
         frozen = bool(self.network.backbone) and model.weights != "none"
         first = Phase(epochs=epochs, frozen=frozen, rate=1.0)
         if not model.unfreeze:
@@ -157,7 +157,7 @@ class Fit:
         model.compile(
             optimizer=optimizer,
             loss=build_loss(config.loss, class_names=self.class_names),
-            metrics=[ClassScores(n_classes=len(self.class_names), beta=config.regime.beta or 1.0)],
+            metrics=[ClassScores(n_classes=len(self.class_names), beta=config.regime.beta)],
             jit_compile=False,  # XLA on a CPU makes convolutions several times slower
         )
         optimizer = model.optimizer  # mixed precision may have wrapped it
