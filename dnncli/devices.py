@@ -21,7 +21,9 @@ def load_tensorflow() -> None:
     try:
         os.dup2(nowhere, 2)
         importlib.import_module("keras")
-        importlib.import_module("tensorflow").config.list_physical_devices()
+        tensorflow = importlib.import_module("tensorflow")
+        tensorflow.config.list_physical_devices()
+        tensorflow.get_logger().setLevel("ERROR")
     finally:
         os.dup2(kept, 2)
         os.close(kept)

@@ -4,6 +4,7 @@ Shapes: N pictures, C classes. Targets are (N, C) floats whose rows sum to 1 (on
 mixed); logits z are (N, C), or (N, 1) for the binary losses, which score the second class.
 """
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -206,8 +207,8 @@ def build_loss(config: LossConfig, *, class_names: Sequence[str]) -> keras.losse
     name = check_loss(config, class_names=class_names)
     part = registry.find(registry.LOSSES, name, kind="loss")
     options = dict(config.options)
-    if config.label_smoothing:
-        options["label_smoothing"] = config.label_smoothing
+    if "label_smoothing" in inspect.signature(part).parameters:
+        options = {"label_smoothing": config.label_smoothing} | options
     try:
         return part(**options)
     except (TypeError, ValueError) as error:

@@ -254,6 +254,11 @@ def check_optimizer(config: OptimizerConfig) -> str:
             f"optimizer.momentum: {name} has no momentum. Leave it out, or use sgd or rmsprop."
         )
     named = {"learning_rate", "momentum", "gradient_accumulation_steps", "kwargs", "name"}
+    if config.options.get("use_ema"):
+        raise ConfigError(
+            "optimizer.options.use_ema: Keras puts the average into the weights only at the end of "
+            "training, after the best epoch was chosen. Leave it out."
+        )
     allowed = [option for option in known if option not in named]
     wrong = [
         f"no such option '{option}' of {name}.{_elsewhere(option)}"
@@ -324,8 +329,7 @@ def build_optimizer(
     """The optimizer of `config`, with its schedule over the whole run.
 
     Weight decay (an option of Keras') is left out for biases and for the gain and offset of
-    normalisation layers. With `use_ema` and accumulation Keras averages after every batch: the
-    momentum is converted so that it forgets as much per update as asked.
+    normalisation layers.
 
     Args:
         config: the section of the settings.
@@ -346,8 +350,6 @@ def build_optimizer(
         options["momentum"] = MOMENTUM if config.momentum is None else config.momentum
     if accumulate > 1:
         options["gradient_accumulation_steps"] = accumulate
-        if options.get("use_ema"):
-            options["ema_momentum"] = options.get("ema_momentum", 0.99) ** (1 / accumulate)
     options["learning_rate"] = _learning_rate(config, rate=rate, length=length)
     try:
         optimizer = part(**options)

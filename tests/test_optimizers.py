@@ -149,9 +149,9 @@ def test_accumulated_full_batch_is_the_full_batch():
     assert parts.numpy() == pytest.approx(whole.numpy(), rel=1e-6)
 
 
-def test_the_average_of_weights_forgets_per_update_not_per_batch():
-    averaging = {"use_ema": True, "ema_momentum": 0.9}
-    assert build("adam", options=averaging, accumulate=4).ema_momentum ** 4 == pytest.approx(0.9)
+def test_an_average_that_the_best_epoch_would_not_see_is_refused():
+    with pytest.raises(ConfigError, match="use_ema"):
+        build("adam", options={"use_ema": True})
 
 
 def test_weight_decay_leaves_biases_and_normalisation_alone():

@@ -18,6 +18,7 @@ class LazyListener:
         self._bars = bars
         self._task: Any = None
         self._scores = ""
+        self._lines = bars is None
         self.step = self._step if bars else None
 
     def note(self, text: str) -> None:
@@ -25,7 +26,11 @@ class LazyListener:
         output.hint(text)
 
     def plan(self, plan: Mapping[str, Any]) -> None:
-        """Say what is about to happen."""
+        """Say what is about to happen, and heed fit.verbose."""
+        if plan["verbose"] in (0, 2):
+            self.step = None
+        if plan["verbose"] != "auto":
+            self._lines = plan["verbose"] == 2
         size = "x".join(str(length) for length in plan["image_shape"])
         output.hint(
             f"{plan['model']} ({plan['parameters']:,} parameters) on {plan['train']:,} pictures of "
@@ -42,9 +47,8 @@ class LazyListener:
 
     def epoch(self, done: int, total: int, logs: Mapping[str, float]) -> None:
         """Show the scores of a finished epoch."""
-        if self._bars:
-            self._scores = _scores(logs, [name for name in _SHOWN if name != "loss"])
-        else:
+        self._scores = _scores(logs, [name for name in _SHOWN if name != "loss"])
+        if self._lines:
             output.hint(f"epoch {done}/{total}{_scores(logs, _SHOWN)}")
 
 

@@ -82,9 +82,11 @@ def parse_classes(text: str | None) -> tuple[str, ...]:
     """
     if text is None:
         return ()
-    path = Path(text)
-    is_file = path.is_file()
-    names = path.read_text(encoding="utf-8-sig").splitlines() if is_file else text.split(",")
+    is_file = "," not in text and Path(text).is_file()
+    try:
+        names = Path(text).read_text("utf-8-sig").splitlines() if is_file else text.split(",")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--classes {text}: is not UTF-8 text. Save it as UTF-8.") from error
     names = [name.strip() for name in names if name.strip() or not is_file]
     wrong = sorted({name for name in names if not name or names.count(name) > 1})
     if wrong:

@@ -156,6 +156,20 @@ class Targets:
     labels: NDArray[np.int32]  # (N,)
     n_classes: int
     weights: NDArray[np.float32] | None = None  # (N,) sample weights
+    class_weights: NDArray[np.float32] | None = None  # (K,)
+
+    def weigh(self, rows: Any, targets: Any) -> Any | None:
+        """In-graph: (B,) weights of `rows`; None if all are 1.
+
+        The weight of a class follows the targets, so that a mixed picture weighs as it is mixed.
+        """
+        weights = None
+        if self.class_weights is not None:
+            weights = tf.linalg.matvec(targets, tf.constant(self.class_weights))
+        if self.weights is not None:
+            own = tf.gather(self.weights, rows)
+            weights = own if weights is None else weights * own
+        return weights
 
     def one_hot(self, rows: Any) -> Any:
         """In-graph: (B,) rows -> (B, K) float32."""
@@ -175,14 +189,12 @@ def ordered(
         images = tf.cast(loader.batch(wanted), tf.float32)
         if targets is None:
             return images
-        return _with_weights((images, targets.one_hot(wanted)), targets, wanted)
+        labels = targets.one_hot(wanted)
+        weights = targets.weigh(wanted, labels)
+        return (images, labels) if weights is None else (images, labels, weights)
 
     batches = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
     return batches.map(load, num_parallel_calls=loader.workers).prefetch(2).with_options(options())
-
-
-def _with_weights(batch: tuple, targets: Targets, rows: Any) -> tuple:
-    return batch if targets.weights is None else (*batch, tf.gather(targets.weights, rows))
 
 
 def shuffled(
@@ -224,12 +236,11 @@ def shuffled(
             key = tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int32))
             images, labels = augment(images, labels, key)
         images = tf.ensure_shape(images, (None, *loader.image_format.shape))
-        if accumulate == 1:
-            return _with_weights((images, labels), targets, wanted)
-        weights = tf.fill(tf.shape(wanted), share * tf.cast(tf.size(wanted), tf.float32))
-        if targets.weights is not None:
-            weights *= tf.gather(targets.weights, wanted)
-        return images, labels, weights
+        weights = targets.weigh(wanted, labels)
+        if accumulate > 1:
+            part = tf.fill(tf.shape(wanted), share * tf.cast(tf.size(wanted), tf.float32))
+            weights = part if weights is None else weights * part
+        return (images, labels) if weights is None else (images, labels, weights)
 
     passes = tf.data.Dataset.counter(start=first_pass).flat_map(one_pass)
     batches = passes.skip(skipped).map(load, num_parallel_calls=loader.workers)
@@ -258,8 +269,8 @@ def decode_once(
         num_parallel_calls=loader.workers,
     )
     pictures = pictures.ignore_errors().prefetch(64).with_options(options())
-    kept = np.empty((len(rows), *loader.image_format.shape), loader.dtype.as_numpy_dtype)
-    kept = kept if keep else kept[:0]
+    shape = (len(rows) if keep else 0, *loader.image_format.shape)
+    kept = np.empty(shape, loader.dtype.as_numpy_dtype)
     good = np.zeros(len(rows), bool)
     place = {row: index for index, row in enumerate(rows.tolist())}
     for done, (row, picture) in enumerate(pictures.as_numpy_iterator(), start=1):

@@ -264,7 +264,8 @@ def _folder_in_run(
     if not is_run(run):
         return None
     stem = Path(data).resolve().stem if data is not None else ""
-    return RunDir(run).evaluation(name or "-".join(filter(None, (stem, split))))
+    model = "" if is_run(target) or target.stem == "best" else target.stem
+    return RunDir(run).evaluation(name or "-".join(filter(None, (model, stem, split))))
 
 
 def _report(

@@ -13,7 +13,7 @@ from dnncli import config as configuration
 from dnncli import devices, rundir
 from dnncli.augmentation.apply import build as build_policy
 from dnncli.data import pipeline
-from dnncli.data.dataset import ArrayImages, Dataset
+from dnncli.data.dataset import ArrayImages, Dataset, Problem
 from dnncli.data.normalize import Normalization, fit_normalization
 from dnncli.data.normalize import layers as normalization_layers
 from dnncli.data.pipeline import ImageFormat, Loader, Targets
@@ -38,6 +38,7 @@ from dnncli.training.loop import Batches, Fit
 class Job:
     """A network ready to train, and the rows that will judge it."""
 
+    plan: Plan  # without rows that could not be decoded
     fit: Fit
     validation: Loader
     val_rows: NDArray[np.int64]
@@ -62,8 +63,15 @@ def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener |
     loader, train_rows = _load(plan.dataset, plan.train_rows, form, plan, progress, listener)
     validation, val_rows = loader, plan.val_rows
     if len(val_rows):
+        if known_range(plan.dataset) != known_range(plan.validation):
+            raise DataError(
+                f"data.validation {config.data.validation}: its pixels are of another type than "
+                "those to train on. Save both as uint8, or both as floats in one range."
+            )
         validation, val_rows = _load(plan.validation, val_rows, form, plan, progress, listener)
+    plan = _without(plan, train_rows, val_rows)
     normalization = _normalization(plan, loader, train_rows)
+    value_range = known_range(plan.dataset) or _value_range(loader, train_rows)
     network = build_network(
         config.model,
         height_width=plan.height_width,
@@ -72,19 +80,51 @@ def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener |
         loss=config.loss.name,
         normalization=normalization_layers(normalization),
         seed=config.run.seed,
+        value_range=value_range,
     )
+    for note in plan.notes:
+        listener.note(note)
     listener.plan(plan.summary() | {"parameters": parameters(network).total})
     fit = Fit(
         config=config,
         network=network,
         class_names=plan.dataset.class_names,
-        batches=_batches(plan, loader, train_rows, validation, val_rows),
+        batches=_batches(plan, loader, train_rows, validation, val_rows, value_range),
         monitor=plan.monitor,
         run=run,
-        card=_card(plan, normalization, network),
+        card=_card(plan, normalization, network, value_range),
         listener=listener,
     )
-    return Job(fit=fit, validation=validation, val_rows=val_rows)
+    fit.check()
+    return Job(plan=plan, fit=fit, validation=validation, val_rows=val_rows)
+
+
+def _without(plan: Plan, train_rows: NDArray[np.int64], val_rows: NDArray[np.int64]) -> Plan:
+    """The plan without the rows that could not be decoded, which become problems of the data.
+
+    Raises:
+        DataError: if no row is left to train on.
+    """
+    if not len(train_rows):
+        raise DataError(f"{plan.config.data.path}: no training picture can be decoded.")
+    bad = np.setdiff1d(plan.train_rows, train_rows)
+    if plan.validation is plan.dataset:
+        bad = np.union1d(bad, np.setdiff1d(plan.val_rows, val_rows))
+    if not len(bad) and len(val_rows) == len(plan.val_rows):
+        return plan
+    problems = [Problem(path=plan.dataset.ids[row], what="cannot be decoded") for row in bad]
+    splits = plan.dataset.splits.copy()
+    splits[bad] = ""
+    dataset = replace(plan.dataset, splits=splits, problems=(*plan.dataset.problems, *problems))
+    validation = dataset if plan.validation is plan.dataset else plan.validation
+    return replace(
+        plan,
+        dataset=dataset,
+        validation=validation,
+        train_rows=train_rows,
+        val_rows=val_rows,
+        monitor=plan.monitor if len(val_rows) else plan.monitor.removeprefix("val_"),
+    )
 
 
 def _load(
@@ -131,6 +171,7 @@ def _batches(
     train_rows: NDArray[np.int64],
     validation: Loader,
     val_rows: NDArray[np.int64],
+    value_range: tuple[float, float],
 ) -> Batches:
     config = plan.config
     n_classes = len(plan.dataset.class_names)
@@ -140,10 +181,13 @@ def _batches(
             plan.policy,
             height_width=plan.height_width,
             channels=plan.channels,
-            value_range=known_range(plan.dataset) or _value_range(loader, train_rows),
+            value_range=value_range,
         )
     targets = Targets(
-        labels=plan.dataset.labels, n_classes=n_classes, weights=_sample_weights(plan)
+        labels=plan.dataset.labels,
+        n_classes=n_classes,
+        weights=plan.dataset.weights if config.fit.sample_weight else None,
+        class_weights=plan.class_weights,
     )
 
     def training(first_step: int) -> Any:
@@ -175,15 +219,6 @@ def _batches(
     )
 
 
-def _sample_weights(plan: Plan) -> NDArray[np.float32] | None:
-    """(N,) weight of each row: its own times that of its class; None if all are 1."""
-    own = plan.dataset.weights if plan.config.fit.sample_weight else None
-    if plan.class_weights is None:
-        return own
-    by_class = plan.class_weights[np.maximum(plan.dataset.labels, 0)]
-    return by_class if own is None else by_class * own
-
-
 def _value_range(loader: Loader, rows: NDArray[np.int64]) -> tuple[float, float]:
     """Smallest and largest pixel value of the training rows."""
     low, high = np.inf, -np.inf
@@ -192,7 +227,12 @@ def _value_range(loader: Loader, rows: NDArray[np.int64]) -> tuple[float, float]
     return low, high
 
 
-def _card(plan: Plan, normalization: Normalization, network: Network) -> dict[str, Any]:
+def _card(
+    plan: Plan,
+    normalization: Normalization,
+    network: Network,
+    value_range: tuple[float, float],
+) -> dict[str, Any]:
     """What a model file says about itself, beside its layers."""
     return {
         "schema": CARD_SCHEMA,
@@ -201,7 +241,8 @@ def _card(plan: Plan, normalization: Normalization, network: Network) -> dict[st
         "image_size": list(plan.height_width),
         "channels": plan.channels,
         "resize": plan.config.data.resize,
-        "input_range": known_range(plan.dataset),
+        "input_range": list(value_range),
+        "max_pixels": plan.config.data.max_pixels,
         "normalization": asdict(normalization),
         "preprocessing": network.preprocessing,
         "model": plan.config.model.name,
@@ -213,18 +254,6 @@ def write_run(plan: Plan, run: RunDir, job: Job, *, command: Sequence[str]) -> N
     """Make the run folder: run.json, config.toml, data.json, split.csv."""
     config = plan.config
     dataset = plan.dataset
-    write_json(
-        run.run,
-        {
-            "schema": "dnncli.run/1",
-            "command": shlex.join(["dnncli", *command[1:]]),
-            "data": str(Path(config.data.path).resolve()),
-            "seed": config.run.seed,
-            "state": "running",
-            "started": rundir.now(),
-            **devices.describe(),
-        },
-    )
     write_text(run.config, configuration.as_toml(config))
     counts = {
         split: {
@@ -252,6 +281,19 @@ def write_run(plan: Plan, run: RunDir, job: Job, *, command: Sequence[str]) -> N
         },
     )
     write_split(dataset, run.split)
+    # Last, because it makes the folder a run: all that a resumed run reads is there by then.
+    write_json(
+        run.run,
+        {
+            "schema": "dnncli.run/1",
+            "command": shlex.join(["dnncli", *command[1:]]),
+            "data": str(Path(config.data.path).resolve()),
+            "seed": config.run.seed,
+            "state": "running",
+            "started": rundir.now(),
+            **devices.describe(),
+        },
+    )
 
 
 def load_backup(run: RunDir) -> Backup | None:
@@ -275,7 +317,9 @@ def result(plan: Plan, run: RunDir, job: Job, state: TrainState) -> TrainResult:
         )
         decided = decisions_of(predictions, tie="abstain").classes
         counts = count(labels, decided, n_classes=len(truth.class_names))
-        scores = score_report(counts, classes=truth.class_names, betas=(plan.config.regime.beta,), undefined="skip")
+        scores = score_report(
+            counts, classes=truth.class_names, betas=(plan.config.regime.beta,), undefined="skip"
+        )
         validation = {"n": len(truth), **plain(scores)}
     return TrainResult(
         schema="dnncli.train/1",

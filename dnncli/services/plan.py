@@ -67,11 +67,19 @@ class Plan:
             "steps_per_update": self.accumulate,
             "epochs": self.config.fit.epochs,
             "monitor": self.monitor,
+            "verbose": self.config.fit.verbose,
         }
 
 
-def make_plan(config: TrainConfig, *, progress: Progress = no_progress) -> Plan:
+def make_plan(
+    config: TrainConfig, *, split: Path | None = None, progress: Progress = no_progress
+) -> Plan:
     """Open and check the data, and settle every choice that was left to the tool.
+
+    Args:
+        config: merged settings.
+        split: split.csv of a run that is resumed; it stands above `data.split`.
+        progress: told how far reading is.
 
     Raises:
         DataError: if the data cannot be used.
@@ -79,7 +87,13 @@ def make_plan(config: TrainConfig, *, progress: Progress = no_progress) -> Plan:
     """
     config = _settle(config)
     policy = load_policy(config.augment.policy)
-    dataset = _open(config.data.path, config, classes=config.data.classes, progress=progress)
+    dataset = _open(
+        config.data.path,
+        config,
+        classes=config.data.classes,
+        split=str(split or config.data.split),
+        progress=progress,
+    )
     splits, notes = assign_splits(
         dataset,
         val=0.0 if config.data.validation else _val_share(config),
@@ -91,9 +105,9 @@ def make_plan(config: TrainConfig, *, progress: Progress = no_progress) -> Plan:
     validation = dataset
     if config.data.validation:
         validation = _open(
-            config.data.validation, config, classes=dataset.class_names, progress=progress
+            config.data.validation, config, classes=dataset.class_names, split="", progress=progress
         )
-        validation = replace(validation, splits=np.full(len(validation), "val"))
+        validation = _only_validation(validation, dataset)
     train_rows, val_rows = dataset.rows("train"), validation.rows("val")
     if not len(train_rows):
         raise DataError(f"{config.data.path}: no row is left for training. Lower data.val or test.")
@@ -117,11 +131,41 @@ def make_plan(config: TrainConfig, *, progress: Progress = no_progress) -> Plan:
     )
 
 
-def _open(path: str, config: TrainConfig, *, classes: Sequence[str], progress: Progress) -> Dataset:
+def _only_validation(validation: Dataset, dataset: Dataset) -> Dataset:
+    """A second data set with its rows marked for validation.
+
+    Raises:
+        DataError: if it declares splits but none for validation, or holds pictures of `dataset`.
+    """
+    declared = validation.declared_splits
+    if declared and "val" not in declared:
+        raise DataError(
+            f"data.validation {validation.root}: has the splits {', '.join(declared)}, but none "
+            "for validation. Name a data set, or a folder, that may choose the epoch."
+        )
+    if not declared:
+        validation = replace(validation, splits=np.full(len(validation), "val"))
+    known = set(dataset.digests or ())
+    same = [
+        validation.ids[row]
+        for row in validation.rows("val")
+        if validation.digests and validation.digests[row] in known
+    ]
+    if same:
+        raise DataError(
+            f"data.validation {validation.root}: holds pictures of the training data set, too:",
+            same,
+        )
+    return validation
+
+
+def _open(
+    path: str, config: TrainConfig, *, classes: Sequence[str], split: str, progress: Progress
+) -> Dataset:
     return open_dataset(
         path,
         classes=tuple(classes),
-        split_file=config.data.split or None,
+        split_file=split or None,
         on_bad=config.data.on_bad,
         max_pixels=config.data.max_pixels,
         progress=progress,
@@ -148,6 +192,20 @@ def _settle(config: TrainConfig) -> TrainConfig:
         raise ConfigError(
             f"model.weights {model.weights}: '{model.name}' has no ready weights. "
             f"Networks that have: {', '.join(registry.APPLICATIONS)}."
+        )
+    if model.unfreeze and model.weights == "none":
+        raise ConfigError("model.unfreeze: nothing is frozen without ready weights (--weights).")
+    if model.weights != "none" and config.data.normalize not in ("auto", "none"):
+        raise ConfigError(
+            f"data.normalize {config.data.normalize}: ready weights bring their own. Use auto."
+        )
+    if fit.epochs is not None and fit.epochs <= fit.initial_epoch:
+        raise ConfigError(
+            f"fit.initial_epoch {fit.initial_epoch}: leaves no epoch of {fit.epochs} to train."
+        )
+    if fit.epochs is not None and fit.validation_freq > fit.epochs - fit.initial_epoch:
+        raise ConfigError(
+            f"fit.validation_freq {fit.validation_freq}: no epoch would be validated. Lower it."
         )
     if model.weights not in ("none", "imagenet") and not Path(model.weights).is_file():
         raise ConfigError(

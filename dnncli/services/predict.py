@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dnncli.data.dataset import UNLABELLED, ArrayImages, Dataset
 from dnncli.data.detect import open_dataset
 from dnncli.data.predictions import write_predictions
+from dnncli.data.split import apply_split
 from dnncli.errors import ConfigError, DataError, ModelError
 from dnncli.metrics.decisions import decisions_of
 from dnncli.networks.files import read_card
@@ -20,6 +21,7 @@ from dnncli.results import Progress, no_progress
 from dnncli.rundir import RunDir, is_run
 
 ALL = "all"
+_UNIT = 1.0  # pixels up to here are on the scale 0..1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,13 +146,13 @@ def open_rows(
     """Open the data set, check that it fits the model, and choose the rows."""
     model = find_model(target)
     card = read_card(model)
-    run = RunDir(Path(target)) if is_run(Path(target)) else None
+    run = run_of(model)
     if data is None:
         if run is None:
             raise ConfigError(f"{target}: name the data set to predict.")
         data = run.read()["data"]
     dataset = _open(Path(data), run, card, labelled=labelled, on_bad=on_bad, progress=progress)
-    _check_range(dataset, card, data)
+    check_range(dataset, card["input_range"], data=str(data))
     notes = tuple(str(p) for p in dataset.problems if p.action == "skipped")
     available = (*dataset.declared_splits, ALL)
     split = split or ("test" if "test" in available else ALL)
@@ -162,6 +164,11 @@ def open_rows(
     return Rows(dataset=dataset, rows=rows, split=split, card=card, model=model, notes=notes)
 
 
+def run_of(model: Path) -> RunDir | None:
+    """The run folder that a model file lies in, if it lies in one."""
+    return RunDir(model.parent) if is_run(model.parent) else None
+
+
 def _open(
     data: Path,
     run: RunDir | None,
@@ -171,34 +178,55 @@ def _open(
     on_bad: str,
     progress: Progress,
 ) -> Dataset:
-    """The data set with the model's classes; on the run's own data, with the run's split."""
-    own = run is not None and Path(run.read()["data"]) == data.resolve()
+    """The data set with the model's classes; the data the run began with gets the run's split."""
+    options = {"on_bad": on_bad, "max_pixels": card["max_pixels"], "progress": progress}
+    classes = tuple(card["classes"])
     try:
-        return open_dataset(
-            data,
-            classes=tuple(card["classes"]),
-            split_file=run.split if own and run is not None else None,
-            on_bad=on_bad,
-            progress=progress,
-        )
+        dataset = open_dataset(data, classes=classes, **options)
     except DataError:
-        if labelled:
+        # Pictures without classes can be predicted all the same, but nothing else is forgiven.
+        if labelled or not _is_flat(data):
             raise
-        # Pictures without classes can be predicted all the same.
-        return open_dataset(data, labelled=False, on_bad=on_bad, progress=progress)
+        return open_dataset(data, labelled=False, **options)
+    if run is None or not run.split.exists():
+        return dataset
+    if dataset.fingerprint == card["data_fingerprint"]:
+        return apply_split(dataset, run.split)
+    if Path(run.read()["data"]) == data.resolve():
+        raise DataError(
+            f"{data}: has changed since {run.path} was trained on it, so its split no longer fits. "
+            "Restore it, or name a data set of other pictures."
+        )
+    return dataset
 
 
-def _check_range(dataset: Dataset, card: dict[str, Any], data: str | Path) -> None:
-    """Refuse floats in [0, 1] for a network that was trained on 0..255, and the reverse."""
+def _is_flat(data: Path) -> bool:
+    """Whether a folder holds files but no class folders."""
+    return data.is_file() or not any(
+        entry.is_dir() and not entry.name.startswith(".") for entry in data.iterdir()
+    )
+
+
+def check_range(dataset: Dataset, trained: Sequence[float], *, data: str) -> None:
+    """Refuse pixels on another scale than the network was trained on.
+
+    Args:
+        dataset: what is to be predicted.
+        trained: smallest and largest pixel value in training.
+        data: name of the data set, for the message.
+
+    Raises:
+        DataError: if 0..1 meets 0..255, in either direction.
+    """
     images = dataset.images
-    floats = isinstance(images, ArrayImages) and images.arrays[0].dtype.kind == "f"
-    if card.get("input_range") == [0, 255] and floats:
-        highest = max(float(array[:256].max(initial=0)) for array in images.arrays)  # type: ignore[union-attr]
-        if highest <= 1:
-            raise DataError(
-                f"{data}: pixel values end at {highest:g}, but the model was trained on 0..255. "
-                "Multiply by 255 and save as uint8."
-            )
+    highest = 255.0
+    if isinstance(images, ArrayImages) and images.arrays[0].dtype != np.uint8:
+        highest = max(float(array[:1024].max(initial=0)) for array in images.arrays)
+    if highest <= _UNIT < trained[1] / 10 or trained[1] <= _UNIT < highest / 10:
+        raise DataError(
+            f"{data}: pixel values reach {highest:g}, but the model was trained on "
+            f"{trained[0]:g}..{trained[1]:g}. Bring them to that range."
+        )
 
 
 def compute(
@@ -264,7 +292,7 @@ def run_model(
             found.append(call(images).numpy())
             done += len(found[-1])
             progress("Predicting", done, len(rows))
-    except tf.errors.InvalidArgumentError as error:
+    except tf.errors.OpError as error:
         _, bad = pipeline.decode_once(loader, rows[done : done + 4 * batch_size], keep=False)
         names = [loader.dataset.ids[row] for row in bad]
         raise DataError("Pictures that cannot be decoded:", names or [str(error)]) from error

@@ -11,7 +11,7 @@ from dnncli import rundir
 from dnncli.config import TrainConfig
 from dnncli.errors import ConfigError, DataError, Interrupted, ModelError
 from dnncli.registry import unknown
-from dnncli.results import Progress, no_progress, plain
+from dnncli.results import Progress, no_progress, plain, write_text
 from dnncli.rundir import RunDir
 from dnncli.services.plan import Plan, make_plan
 
@@ -93,7 +93,8 @@ def train(
     run = None
     if resume:
         run, merged = _resumed(merged, asked)
-    plan = make_plan(merged, progress=progress)
+    split = run.split if run and run.split.exists() else None
+    plan = make_plan(merged, split=split, progress=progress)
     if dry_run:
         return {"config": configuration.as_toml(plan.config), "plan": plan.summary()}
     if run is None:
@@ -111,7 +112,7 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
     """
     path = merged.data.path
     run = RunDir(Path(merged.run.out)) if merged.run.out else rundir.newest_unfinished(Path(path))
-    run.read()
+    before = run.read()
     saved = configuration.merge(configuration.read_toml(run.config), {}, source=str(run.config))
     changes = configuration.differences(saved, merged)
     wrong = [
@@ -122,6 +123,11 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
     if wrong:
         raise ConfigError(f"--resume {run.path}: a run goes on with its own settings:", wrong)
     epochs = merged.fit.epochs if "fit.epochs" in asked else saved.fit.epochs
+    if before.get("state") == "done" and epochs == saved.fit.epochs:
+        raise ConfigError(
+            f"--resume {run.path}: this run is finished after {before['result']['epochs']} epochs "
+            f"({before['result']['stopped']}). Ask for more with --epochs."
+        )
     return run, replace(
         saved,
         fit=replace(saved.fit, epochs=epochs),
@@ -154,15 +160,19 @@ def _execute(
         seed=settings.seed, precision=settings.precision, deterministic=settings.deterministic
     )
     job = fitting.prepare(plan, run, progress=progress, listener=listener)
+    plan = job.plan
     saved = fitting.load_backup(run) if resume else None
-    if saved and saved.state.finished and saved.state.epoch >= (plan.config.fit.epochs or 0):
-        raise ConfigError(
-            f"--resume {run.path}: this run is finished after {saved.state.epoch} epochs "
-            f"({saved.state.finished}). Ask for more with --epochs."
-        )
-    if not (resume and run.run.exists() and saved):
+    if saved is None:
         fitting.write_run(plan, run, job, command=sys.argv)
-    run.update(state="running", resumed=rundir.now() if resume else None)
+    else:
+        write_text(run.config, configuration.as_toml(plan.config))
+        run.update(
+            state="running",
+            resumed=rundir.now(),
+            data=str(Path(plan.config.data.path).resolve()),
+            ended=None,
+            cause=None,
+        )
     try:
         state = job.fit.train(saved)
         result = fitting.result(plan, run, job, state)

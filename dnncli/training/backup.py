@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.errors import ModelError
-from dnncli.results import plain, written
+from dnncli.results import written
 
 
 @dataclass
@@ -39,7 +39,7 @@ def save(
     best: list[NDArray],
 ) -> None:
     """Write the state, the network's and optimizer's variables, and the best epoch's variables."""
-    arrays = {"state": np.frombuffer(json.dumps(plain(asdict(state))).encode(), np.uint8)}
+    arrays = {"state": np.frombuffer(json.dumps(asdict(state)).encode(), np.uint8)}
     for group, values in (("model", variables), ("optimizer", optimizer), ("best", best)):
         arrays |= {f"{group}/{index}": value for index, value in enumerate(values)}
     with written(path) as neighbour, neighbour.open("wb") as file:

@@ -109,6 +109,7 @@ class Keeper(keras.callbacks.Callback):
         higher_is_better: for that value.
         write_model: called with a path, writes the network with its present variables there.
         best: variables of the best epoch so far; empty if there is none.
+        snapshot: variables of network and optimizer after the last finished epoch, if there is one.
         backup_seconds: least time between saves; None: saving costs at most a tenth of the time.
     """
 
@@ -121,6 +122,7 @@ class Keeper(keras.callbacks.Callback):
         higher_is_better: bool,
         write_model: Callable[[Any], None],
         best: list[Any],
+        snapshot: tuple[list[Any], list[Any]] | None = None,
         backup_seconds: float | None = None,
     ) -> None:
         super().__init__()
@@ -131,7 +133,7 @@ class Keeper(keras.callbacks.Callback):
         self.higher_is_better = higher_is_better
         self.write_model = write_model
         self.best = best
-        self.snapshot: tuple[list[Any], list[Any]] | None = None  # of the last finished epoch
+        self.snapshot = snapshot
         self.started = self.next_save = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -152,6 +154,13 @@ class Keeper(keras.callbacks.Callback):
         self.started = now
         if now >= self.next_save:
             self.save()
+
+    @property
+    def best_or_last(self) -> list[Any]:
+        """Variables of the best epoch; of the last where none was judged."""
+        if self.best:
+            return self.best
+        return self.snapshot[0] if self.snapshot else backup.values(self.model.variables)
 
     @property
     def _loss(self) -> str:
@@ -187,7 +196,7 @@ class Keeper(keras.callbacks.Callback):
         """Write best.keras and last.keras; without a finished epoch, both as the network is now."""
         now = backup.values(self.model.variables)
         last = self.snapshot[0] if self.snapshot else now
-        for path, variables in ((self.run.best, self.best or last), (self.run.last, last)):
+        for path, variables in ((self.run.best, self.best_or_last), (self.run.last, last)):
             backup.assign(self.model.variables, variables, what="network")
             self.write_model(path)
         backup.assign(self.model.variables, now, what="network")

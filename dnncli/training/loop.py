@@ -1,6 +1,6 @@
 """One run of Keras' `fit`: phases, callbacks, resuming, interrupting."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import keras  # noqa: TID253
@@ -73,6 +73,7 @@ class Fit:
             ModelError: if the loss is no longer a number.
         """
         state = saved.state if saved else TrainState(epoch=self.config.fit.initial_epoch)
+        state.finished = ""
         best = saved.best if saved else []
         while state.phase < len(self.phases):
             best = self._run_phase(state, saved, best)
@@ -87,13 +88,17 @@ class Fit:
     def _run_phase(self, state: TrainState, saved: Backup | None, best: list[Any]) -> list[Any]:
         """Run one phase to its end; returns the variables of the best epoch so far."""
         phase = self.phases[state.phase]
+        if state.phase:  # the first may have stopped early
+            phase = replace(phase, epochs=state.phase_start + self.config.model.unfreeze)
         model = self.network.training
         for layer in self.network.backbone:
             layer.trainable = not phase.frozen
         optimizer = self._compile(phase, epochs=phase.epochs - state.phase_start)
+        snapshot = None
         if saved:
             backup.assign(model.variables, saved.variables, what="network")
             backup.assign(optimizer.variables, saved.optimizer, what="optimizer")
+            snapshot = (saved.variables, saved.optimizer)
         keeper = callbacks.Keeper(
             state,
             self.run,
@@ -101,8 +106,10 @@ class Fit:
             higher_is_better=self._higher_is_better,
             write_model=lambda path: save_model(self.network.serving, path, self.card),
             best=best,
+            snapshot=snapshot,
             backup_seconds=self.config.run.backup_seconds,
         )
+        keeper.set_model(model)  # `fit` is not called where nothing is left to train
         steps = self.batches.steps_per_epoch
         end = self._end(state, phase)
         interruption = Interruption()
@@ -121,15 +128,17 @@ class Fit:
                         callbacks=[*self._callbacks(state, keeper, steps=steps), interruption],
                         verbose=0,
                     )
+            if interruption.asked and state.phase + 1 < len(self.phases):
+                raise KeyboardInterrupt
             if state.phase + 1 == len(self.phases):
                 state.finished = "early stop" if state.epoch < phase.epochs else "all epochs"
             keeper.save()
-        except KeyboardInterrupt:
+        except BaseException as error:
             keeper.save()
-            if keeper.snapshot is None:
+            if keeper.snapshot is None and isinstance(error, KeyboardInterrupt):
                 keeper.write_models()
             raise
-        return keeper.best
+        return keeper.best_or_last
 
     def _end(self, state: TrainState, phase: Phase) -> int:
         """The last epoch of a phase; the present one if its early stopping has already spoken."""
@@ -143,6 +152,16 @@ class Fit:
     @property
     def _higher_is_better(self) -> bool:
         return not self.monitor.endswith("loss")
+
+    def check(self) -> None:
+        """Build loss, optimizer and callbacks once, so that what is wrong is said before training.
+
+        Raises:
+            ConfigError: names the option.
+        """
+        self._compile(self.phases[0], epochs=self.phases[0].epochs)
+        for name in self.config.fit.callbacks:
+            _user_callback(name)
 
     def _compile(self, phase: Phase, *, epochs: int) -> keras.optimizers.Optimizer:
         config = self.config

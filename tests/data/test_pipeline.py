@@ -115,6 +115,18 @@ def test_sample_weights_follow_their_rows(numbered):
         assert (images[:, 0, 0, 0].numpy() == weights.numpy()).all()
 
 
+def test_the_weight_of_a_class_follows_mixed_targets(numbered):
+    def mix(images, targets, seed):
+        return images, 0.75 * targets + 0.25 * targets[:, ::-1]
+
+    targets = Targets(
+        labels=numbered.dataset.labels, n_classes=2, class_weights=np.float32([1.0, 5.0])
+    )
+    for images, _, weights in train_batches(numbered, targets=targets, augment=mix).take(3):
+        odd = images[:, 0, 0, 0].numpy() % 2
+        assert weights.numpy() == pytest.approx(np.where(odd, 4.0, 2.0))
+
+
 def test_validation_keeps_the_order_of_the_rows(numbered):
     rows = np.array([7, 2, 5])
     assert [

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from tests_support import CLASSES, write_patterns
 
 import dnncli
-from dnncli.errors import ConfigError, ModelError
+from dnncli.errors import ConfigError, DataError, ModelError
 from dnncli.rundir import RunDir
 
 QUICK = {"model": "mlp", "epochs": 2, "augment": "none", "batch_size": 16}
@@ -66,11 +67,25 @@ def test_the_history_has_the_columns_of_the_csv_logger(trained):
     assert [int(row.split(",")[0]) for row in rows[1:]] == list(range(result.epochs))
 
 
-def test_the_best_epoch_is_that_of_the_lowest_validation_loss(trained):
-    out, result = trained
+def column(out, name):
+    """One column of a run's history, as numbers."""
     rows = [row.split(",") for row in history(out).splitlines()]
-    losses = [float(row[rows[0].index("val_loss")]) for row in rows[1:]]
-    assert result.best_value == min(losses)
+    return [float(row[rows[0].index(name)]) for row in rows[1:]]
+
+
+def test_the_best_epoch_has_the_best_f_score_and_of_those_the_lowest_loss(trained):
+    out, result = trained
+    epochs = list(zip([-score for score in column(out, "val_f1")], column(out, "val_loss")))
+    assert result.monitor == "val_f1"
+    assert result.best_value == -min(epochs)[0]
+    assert result.best_epoch == epochs.index(min(epochs)) + 1
+
+
+def test_beta_and_monitor_choose_what_is_best(patterns, tmp_path):
+    assert train(patterns, tmp_path / "a", epochs=1, beta=2).monitor == "val_f2"
+    settings = {"regime.monitor": "loss"}
+    result = train(patterns, tmp_path / "b", epochs=3, settings=settings)
+    losses = column(tmp_path / "b", "val_loss")
     assert result.best_epoch == losses.index(min(losses)) + 1
 
 
@@ -178,16 +193,81 @@ def test_steps_per_epoch_and_initial_epoch_are_keras_own(patterns, tmp_path):
 
 
 def test_a_second_data_set_can_validate(patterns, tmp_path):
-    settings = {"data.validation": str(patterns / "test")}
-    result = train(patterns / "train", tmp_path / "a", epochs=1, settings=settings)
-    assert result.validation["n"] == 18
+    other = write_patterns(tmp_path / "other", splits={"": 4}, seed=9)
+    settings = {"data.validation": str(other)}
+    result = train(patterns, tmp_path / "a", epochs=1, settings=settings)
+    assert result.validation["n"] == 12
+
+
+def test_a_second_data_set_may_hold_neither_test_nor_training_pictures(patterns, tmp_path):
+    with pytest.raises(DataError, match="holds pictures of the training data set"):
+        settings = {"data.validation": str(patterns / "train")}
+        train(patterns, tmp_path / "a", settings=settings)
+    with pytest.raises(DataError, match="has the splits train, test, but none for validation"):
+        train(patterns / "train", tmp_path / "a", settings={"data.validation": str(patterns)})
+    assert not (tmp_path / "a").exists()
 
 
 def test_without_validation_rows_the_training_loss_decides(patterns, tmp_path):
     settings = {"data.val": 0.0}
     result = train(patterns, tmp_path / "a", epochs=1, settings=settings)
-    assert result.monitor == "loss"
+    assert result.monitor == "f1"
     assert result.validation == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "answer"),
+    [
+        ({"optimizer.options": {"clipnrm": 1}}, "Did you mean 'clipnorm'"),
+        ({"optimizer.momentum": 0.5}, "adam has no momentum"),
+        ({"fit.callbacks": ["nowhere:Part"]}, "no module named 'nowhere'"),
+        ({"loss.options": {"gamma": 2}}, "no such option 'gamma'"),
+        ({"model.unfreeze": 3}, "nothing is frozen"),
+        ({"fit.validation_freq": 5}, "no epoch would be validated"),
+        ({"fit.initial_epoch": 2}, "leaves no epoch"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_written(patterns, tmp_path, settings, answer):
+    with pytest.raises(ConfigError, match=answer):
+        train(patterns, tmp_path / "a", settings=settings)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_run_stopped_before_it_was_marked_done_is_finished_by_resuming(patterns, tmp_path):
+    first = train(patterns, tmp_path / "a")
+    RunDir(tmp_path / "a").update(state="interrupted")
+    (tmp_path / "a" / "best.keras").unlink()
+    again = dnncli.train(patterns, out=str(tmp_path / "a"), resume=True)
+    assert (again.epochs, again.best_epoch) == (first.epochs, first.best_epoch)
+    assert (tmp_path / "a" / "best.keras").exists()
+    assert RunDir(tmp_path / "a").read()["state"] == "done"
+
+
+def test_a_finished_run_can_be_given_more_epochs(patterns, tmp_path):
+    train(patterns, tmp_path / "a", epochs=1)
+    more = dnncli.train(patterns, out=str(tmp_path / "a"), resume=True, epochs=3)
+    assert more.epochs == 3
+    assert "epochs = 3" in (tmp_path / "a" / "config.toml").read_text()
+
+
+def test_a_resumed_run_keeps_the_split_it_began_with(tmp_path):
+    root = write_patterns(tmp_path / "d", splits={"": 8})
+    lines = [f"{kind}/{n:03}.png,{kind}" for kind in CLASSES for n in range(8)]
+    table = root / "list.csv"
+
+    def declare(test_rows):
+        rows = [f"{line},{'test' if i in test_rows else 'train'}" for i, line in enumerate(lines)]
+        table.write_text("path,label,split\n" + "\n".join(rows) + "\n")
+
+    declare({0, 8, 16})
+    train(table, tmp_path / "a", epochs=1)
+    split = (tmp_path / "a" / "split.csv").read_text()
+    declare({1, 9, 17})
+    dnncli.train(table, out=str(tmp_path / "a"), resume=True, epochs=2)
+    assert (tmp_path / "a" / "split.csv").read_text() == split
+    told = dnncli.predict(tmp_path / "a", table, out=tmp_path / "p.csv")
+    assert told.n == 3
+    assert "across/000.png" in (tmp_path / "p.csv").read_text()
 
 
 def test_a_loss_that_is_no_number_stops_the_run_at_once(patterns, tmp_path):
