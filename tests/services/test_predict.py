@@ -79,11 +79,11 @@ def test_folder_arrays_and_records_give_the_same_predictions(fashion, tmp_path):
     for name, data in {"folder": fashion, **forms}.items():
         dnncli.train(
             data,
-            out=str(tmp_path / name),
+            out=str(tmp_path / "runs" / name),
             epochs=1,
             settings={"run.tensorboard": False},
         )
-        dnncli.predict(tmp_path / name, data, out=tmp_path / f"{name}.csv")
+        dnncli.predict(tmp_path / "runs" / name, data, out=tmp_path / f"{name}.csv")
         found.append(lines(tmp_path / f"{name}.csv"))
     assert found[0] == found[1] == found[2]
     assert len(found[0]) == 101
