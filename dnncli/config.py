@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -17,7 +17,9 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
-NORMALIZATIONS = ("auto", "minmax", "minmax-signed", "zscore", "unit", "none")
+Epochs = Annotated[int, Field(ge=0)]
+Normalize = Literal["auto", "minmax", "minmax-signed", "zscore", "unit", "none"]
+NORMALIZATIONS: tuple[str, ...] = get_args(Normalize)
 
 
 class Config:
@@ -37,9 +39,7 @@ class DataConfig(Config):
     image_size: tuple[Count, Count] | None = None  # height, width; None: from the pictures, <= 128
     color: Literal["auto", "rgb", "grayscale"] = "auto"  # auto: grayscale if no picture has colour
     resize: Literal["stretch", "crop", "pad"] = "stretch"  # how a picture gets to image_size
-    normalize: Literal["auto", "minmax", "minmax-signed", "zscore", "unit", "none"] = (
-        "auto"  # auto: minmax; with ready weights, what those were trained with
-    )
+    normalize: Normalize = "auto"  # auto: minmax; ready weights bring their own
     val: Fraction = 0.15  # share of the rows that are not test
     test: Fraction = 0.15  # share of a set without declared splits
     group_by: str = ""  # "parent", a regular expression with one group, or empty
@@ -54,9 +54,7 @@ class ModelConfig(Config):
 
     name: str = "auto"  # auto: cnn
     weights: str = "none"  # none, imagenet, or a file
-    unfreeze: Annotated[int, Field(ge=0)] = (
-        0  # epochs with a frozen backbone come first, then these
-    )
+    unfreeze: Epochs = 0  # epochs with all layers trainable, after those with a frozen backbone
     kernel_initializer: str = ""  # a Keras name; empty: he_normal
     padding: Literal["same", "valid"] = "same"  # of the convolutions
     batch_norm: bool = True  # normalise over the batch after each convolution

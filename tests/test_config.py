@@ -131,4 +131,4 @@ def test_a_broken_file_is_named_with_its_line(tmp_path):
 
 def test_differences_name_what_changed():
     changed = merge({}, {"fit.epochs": 3})
-    assert config.differences(TrainConfig(), changed) == {"fit.epochs": (100, 3)}
+    assert config.differences(TrainConfig(), changed) == {"fit.epochs": (None, 3)}

@@ -50,5 +50,5 @@ def predict(
     if as_json:
         output.show_json(result)
     else:
-        rows = list(result.counts.items())
-        output.table(["class", "pictures"], rows, title=f"{result.n:,} predictions in {result.out}")
+        output.table(["class", "pictures"], list(result.counts.items()))
+        output.hint(f"{result.n:,} predictions written to {result.out}.")

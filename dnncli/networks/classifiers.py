@@ -77,9 +77,7 @@ def _check_size(
         steps: pixels that a layer needs at least, and its stride, on the longest way.
         style: of the convolutions.
     """
-    smallest = 1
-    for size, stride in reversed(steps):
-        smallest = (smallest - 1) * stride + size
+    smallest = _smallest(steps)
     height, width = inputs.shape[1:3]
     if min(height, width) < smallest:
         same = ", or --set model.padding=same" if style.padding == "valid" else ""
@@ -90,9 +88,26 @@ def _check_size(
         )
 
 
-def _stages(height: int, width: int) -> int:
-    """Halvings that leave a map of 3 to 5 pixels at the shorter side; at least 1."""
-    return max(1, int(math.log2(min(height, width) / 3)))
+def _smallest(steps: Sequence[tuple[int, int]]) -> int:
+    """Pixels a side that leave at least one after all steps (pixels needed, stride)."""
+    smallest = 1
+    for size, stride in reversed(steps):
+        smallest = (smallest - 1) * stride + size
+    return smallest
+
+
+def _cnn_steps(stages: int, style: _Convolutions) -> list[tuple[int, int]]:
+    """The convolutions of `cnn`: one in the first stage, two in every other."""
+    return [(style.reach, 2), *[(style.reach, 1), (style.reach, 2)] * (stages - 1)]
+
+
+def _stages(height: int, width: int, style: _Convolutions) -> int:
+    """Halvings that leave 3 to 5 pixels at the shorter side, or as many as fit; at least 1."""
+    shorter = min(height, width)
+    stages = max(1, int(math.log2(shorter / 3)))
+    while stages > 1 and _smallest(_cnn_steps(stages, style)) > shorter:
+        stages -= 1
+    return stages
 
 
 def cnn(
@@ -126,9 +141,9 @@ def cnn(
     style = _Convolutions(
         kernel_initializer=kernel_initializer, padding=padding, batch_norm=batch_norm
     )
-    stages = _stages(*inputs.shape[1:3])
-    steps = [(style.reach, 2), *[(style.reach, 1), (style.reach, 2)] * (stages - 1)]
-    _check_size("cnn", inputs, steps=steps, style=style)
+    rows, columns = inputs.shape[1:3]
+    stages = _stages(rows, columns, style)
+    _check_size("cnn", inputs, steps=_cnn_steps(stages, style), style=style)
     x = inputs
     for stage in range(1, stages + 1):
         left = stages - stage

@@ -88,7 +88,7 @@ def test_logits_and_probabilities_are_float32_under_mixed_precision():
     finally:
         keras.config.set_dtype_policy(before)
     assert network.training.output.dtype == network.serving.output.dtype == "float32"
-    assert network.training.get_layer("stage1_conv").compute_dtype == "bfloat16"
+    assert network.training.get_layer("stage1_conv2").compute_dtype == "bfloat16"
 
 
 def test_a_network_of_the_users_own_is_named_by_import_string(monkeypatch):

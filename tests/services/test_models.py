@@ -45,5 +45,6 @@ def test_mistakes_are_named():
         models("resnet2")
     with pytest.raises(ConfigError, match="no such setting"):
         models("cnn", settings={"model.paddin": "valid"})
-    with pytest.raises(ModelError, match="1x40 is too small for cnn.*at least 2x2"):
-        models("cnn", image_size=(1, 40))
+    valid = {"model.padding": "valid"}
+    with pytest.raises(ModelError, match="2x40 is too small for cnn.*at least 3x3"):
+        models("cnn", image_size=(2, 40), settings=valid)
