@@ -14,9 +14,10 @@ from dnncli.errors import ConfigError
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+LARGEST_SIDE = 8192  # pixels; more could not be held in memory as one batch
 Epochs = Annotated[int, Field(ge=0)]
 Normalize = Literal["auto", "minmax", "minmax-signed", "zscore", "unit", "none"]
 NORMALIZATIONS: tuple[str, ...] = get_args(Normalize)
@@ -328,4 +329,9 @@ def parse_size(text: str) -> tuple[int, int]:
         raise ConfigError(
             f"image size '{text}': write HEIGHTxWIDTH in pixels, as in 96x128, or 96."
         )
-    return int(parts[0]), int(parts[-1])
+    size = int(parts[0]), int(parts[-1])
+    if max(size) > LARGEST_SIDE:
+        raise ConfigError(
+            f"image size '{text}': at most {LARGEST_SIDE} pixels a side are possible."
+        )
+    return size

@@ -259,6 +259,10 @@ def check_optimizer(config: OptimizerConfig) -> str:
             "optimizer.options.use_ema: Keras puts the average into the weights only at the end of "
             "training, after the best epoch was chosen. Leave it out."
         )
+    for option in ("clipnorm", "clipvalue", "global_clipnorm", "weight_decay"):
+        value = config.options.get(option, 1.0)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigError(f"optimizer.options.{option}: must be a number. Got {value!r}.")
     allowed = [option for option in known if option not in named]
     wrong = [
         f"no such option '{option}' of {name}.{_elsewhere(option)}"

@@ -143,6 +143,8 @@ def check_options(
 
     Parameters in `without` are not the user's to choose here.
     """
+    if not callable(function):
+        raise ConfigError(f"{where}: {function!r} is no function or class. Name one.")
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return

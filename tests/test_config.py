@@ -114,6 +114,11 @@ def test_sizes_are_height_by_width():
     assert parse_size("32") == (32, 32)
 
 
+def test_a_size_that_no_memory_holds_is_refused():
+    with pytest.raises(ConfigError, match="at most 8192 pixels a side"):
+        parse_size("100000x3")
+
+
 @pytest.mark.parametrize("text", ["0x3", "3x", "axb", "1x2x3", "-3", "²x3"])
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(ConfigError, match="HEIGHTxWIDTH"):

@@ -218,7 +218,6 @@ def _show(result: "TrainResult", data: Path) -> None:
             *((f"F{beta} (macro)", value) for beta, value in macro["f"].items()),
         ]
     output.table(["", str(result.run)], rows)
-    output.hint(
-        "The validation rows chose the epoch, so their scores are flattering. "
-        f"Judge the model on others: dnncli eval {result.run} {data}"
-    )
+    if result.validation:
+        output.hint("The validation rows chose the epoch, so their scores are flattering.")
+    output.hint(f"Judge the model on other rows: dnncli eval {result.run} {data}")

@@ -22,6 +22,8 @@ from dnncli.results import Progress, no_progress
 
 ON_BAD = ("skip", "error")
 
+MANIFEST = "manifest.csv"  # of an enlarged data set
+
 _FORMS = (
     "Known: a folder of class folders; a folder with x.npy and y.npy, or with TFRecord files; "
     ".npz; TFRecord; .csv or .parquet with the columns path,label."
@@ -64,6 +66,7 @@ def open_dataset(
     )
     if split_file is not None:
         dataset = apply_split(dataset, Path(split_file))
+    _refuse_masks(dataset, path)
     if labelled and not classes:
         _check_classes(dataset, path)
     skipped = [str(problem) for problem in dataset.problems if problem.action == "skipped"]
@@ -99,11 +102,35 @@ def _check_classes(dataset: Dataset, path: Path) -> None:
         )
 
 
+def _is_enlarged(path: Path) -> bool:
+    """Whether `dnncli augment` wrote this folder: its manifest knows which pictures are copies."""
+    manifest = path / MANIFEST
+    if not manifest.is_file():
+        return False
+    with manifest.open(encoding="utf-8", errors="replace") as file:
+        columns = set(file.readline().strip().split(","))
+    return columns >= {"path", "label", "group", "source", "copy"}
+
+
+def _refuse_masks(dataset: Dataset, path: Path) -> None:
+    """Refuse pictures beside masks of theirs, which would make two absurd classes."""
+    if dataset.class_names in (("images", "masks"), ("edges", "images"), ("images", "labels")):
+        raise DataError(
+            f"{path}: holds images and {' and '.join(set(dataset.class_names) - {'images'})}, a "
+            "data set for segmentation or edges; only classification is there yet."
+        )
+
+
 def _read(
     path: Path, *, classes: Sequence[str], max_pixels: int, labelled: bool, progress: Progress
 ) -> Dataset:
     files: list[Path] = []
     if path.is_dir():
+        if _is_enlarged(path):
+            path = path / MANIFEST
+            return read_table(
+                path, classes=classes, max_pixels=max_pixels, labelled=labelled, progress=progress
+            )
         if has_arrays(path):
             return read_arrays(path, classes=classes, labelled=labelled, progress=progress)
         files = record_files(path)

@@ -70,6 +70,9 @@ def models(
     if name is None:
         return Parts()
     config = merge({}, {**(settings or {}), "model.name": name})
+    from dnncli import devices
+
+    devices.load_tensorflow()
     from dnncli.networks.network import (
         build_network,
         flat_layers,

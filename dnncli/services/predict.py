@@ -1,5 +1,6 @@
 """Predict every row of a data set with a run or a .keras model."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from dnncli.data.dataset import UNLABELLED, ArrayImages, Dataset
 from dnncli.data.detect import open_dataset
+from dnncli.data.header import MAX_PIXELS
 from dnncli.data.predictions import write_predictions
 from dnncli.data.split import apply_split
 from dnncli.errors import ConfigError, DataError, ModelError
@@ -159,6 +161,8 @@ def open_rows(
     if split not in available:
         raise ConfigError(f"--split {split}: this data set has {', '.join(available)}.")
     rows = np.arange(len(dataset)) if split == ALL else dataset.rows(split)
+    if run is not None and dataset.fingerprint != card["data_fingerprint"]:
+        notes = (*notes, *_seen_in_training(dataset, rows, run))
     if split != ALL:
         notes = (*notes, f"Rows of split '{split}': {len(rows)} of {len(dataset)}.")
     return Rows(dataset=dataset, rows=rows, split=split, card=card, model=model, notes=notes)
@@ -179,7 +183,8 @@ def _open(
     progress: Progress,
 ) -> Dataset:
     """The data set with the model's classes; the data the run began with gets the run's split."""
-    options = {"on_bad": on_bad, "max_pixels": card["max_pixels"], "progress": progress}
+    limit = card.get("max_pixels", MAX_PIXELS)
+    options: dict[str, Any] = {"on_bad": on_bad, "max_pixels": limit, "progress": progress}
     classes = tuple(card["classes"])
     try:
         dataset = open_dataset(data, classes=classes, **options)
@@ -198,6 +203,19 @@ def _open(
             "Restore it, or name a data set of other pictures."
         )
     return dataset
+
+
+def _seen_in_training(dataset: Dataset, rows: NDArray[np.int64], run: RunDir) -> list[str]:
+    """A note if rows bear the ids of rows that the model was made with."""
+    with run.split.open(encoding="utf-8", newline="") as file:
+        made = {row["id"]: row["split"] for row in csv.DictReader(file)}
+    seen = [dataset.ids[row] for row in rows if made.get(dataset.ids[row]) in ("train", "val")]
+    if not seen:
+        return []
+    return [
+        f"{len(seen)} of these rows have ids of rows that {run.path} was trained or validated on "
+        f"(first: {seen[0]}). If they are the same pictures, these are not scores on new data."
+    ]
 
 
 def _is_flat(data: Path) -> bool:

@@ -1,5 +1,6 @@
 """Train a classifier: from options to a run folder."""
 
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -183,7 +184,10 @@ def _execute(
             f"Go on with: dnncli train {plan.config.data.path} --out {run.path} --resume"
         ) from interrupt
     except (ModelError, OSError) as error:
-        _mark_failed(run, str(error))
+        if isinstance(error, ModelError) and not run.backup.exists():
+            shutil.rmtree(run.path)  # not one epoch: there is nothing to keep or to go on with
+        else:
+            _mark_failed(run, str(error))
         raise
     except Exception as error:
         _mark_failed(run, repr(error))

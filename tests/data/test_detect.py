@@ -1,6 +1,7 @@
 """Which reader fits, and what is said when none does."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from dnncli.data.split import write_split
 from dnncli.errors import ConfigError, DataError
 
 PNG = to_png(np.zeros((2, 3, 3), np.uint8))
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -100,3 +103,26 @@ def test_pictures_without_classes_can_be_predicted(folder):
     single = open_dataset(folder / "cat/1.png", labelled=False)
     assert single.ids == ("1.png",)
     assert single.labels.tolist() == [-1]
+
+
+def test_copies_of_an_enlarged_folder_stay_with_their_source(tmp_path, patterns):
+    import dnncli
+    from dnncli.data.split import assign_splits
+
+    dnncli.augment(patterns, tmp_path / "more", copies=2, policy="light")
+    dataset = dnncli.open_dataset(tmp_path / "more")
+    splits, _ = assign_splits(dataset, val=0.2, test=0.0, seed=0)
+    sides = {}
+    for group, split in zip(dataset.groups, splits.tolist()):
+        sides.setdefault(group, set()).add(split)
+    assert len(dataset) == 48 * 3 + 18
+    assert {len(side) for side in sides.values()} == {1}
+
+
+def test_pictures_beside_their_masks_are_no_classes():
+    import dnncli
+    from dnncli.errors import DataError
+
+    for name in ("cracks_seg", "shapes_edge"):
+        with pytest.raises(DataError, match="only classification is there yet"):
+            dnncli.open_dataset(ROOT / "sample_data" / name)
