@@ -1,5 +1,6 @@
 """Opens a data set in whichever form it is stored."""
 
+import csv
 import glob
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,7 +109,7 @@ def _is_enlarged(path: Path) -> bool:
     if not manifest.is_file():
         return False
     with manifest.open(encoding="utf-8", errors="replace") as file:
-        columns = set(file.readline().strip().split(","))
+        columns = set(next(csv.reader(file), []))
     return columns >= {"path", "label", "group", "source", "copy"}
 
 

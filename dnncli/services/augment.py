@@ -68,6 +68,7 @@ def augment(
         ConfigError: if an argument is wrong, or the policy mixes labels and `out` is given.
         DataError: if the data cannot be used, or `out` must not be written.
     """
+    from dnncli import devices
     from dnncli.augmentation.preview import pick_rows, write_preview
     from dnncli.data.detect import open_dataset
 
@@ -84,6 +85,7 @@ def augment(
         progress=progress,
     )
     train = _training_rows(dataset)
+    devices.load_tensorflow()
     if sheet is not None:
         write_preview(
             dataset, pick_rows(dataset, np.flatnonzero(train)), sheet, policy=chosen, seed=seed
