@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dnncli import config as configuration
 from dnncli import rundir
@@ -14,7 +14,9 @@ from dnncli.errors import ConfigError, DataError, Interrupted, ModelError
 from dnncli.registry import unknown
 from dnncli.results import Progress, no_progress, plain, write_text
 from dnncli.rundir import RunDir
-from dnncli.services.plan import Plan, make_plan
+
+if TYPE_CHECKING:
+    from dnncli.services.plan import Plan
 
 # What may change between a run and its continuation; everything else would change its numbers.
 _RESUMABLE = ("fit.epochs", "run.out", "data.path")
@@ -91,6 +93,8 @@ def train(
         Interrupted: after Ctrl-C, with what was finished saved.
     """
     merged, asked = load_config(data, file=config, settings=settings, options=options)
+    from dnncli.services.plan import make_plan  # only now: a typo is answered without NumPy
+
     run = None
     if resume:
         run, merged = _resumed(merged, asked)
@@ -136,7 +140,7 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
     )
 
 
-def _check_same_data(run: RunDir, plan: Plan) -> None:
+def _check_same_data(run: RunDir, plan: "Plan") -> None:
     import json
 
     saved = json.loads(run.data.read_text(encoding="utf-8"))
@@ -148,7 +152,7 @@ def _check_same_data(run: RunDir, plan: Plan) -> None:
 
 
 def _execute(
-    plan: Plan, run: RunDir, *, resume: bool, progress: Progress, listener: Any
+    plan: "Plan", run: RunDir, *, resume: bool, progress: Progress, listener: Any
 ) -> TrainResult:
     """Everything that needs Keras: the run folder is made only once all of it was checked."""
     from dnncli import devices
