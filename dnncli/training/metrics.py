@@ -5,8 +5,6 @@ from typing import Any
 import keras  # noqa: TID253
 from keras import ops  # noqa: TID253
 
-LOG_NAMES = ("accuracy", "precision", "recall")
-
 
 class ClassScores(keras.metrics.Metric):
     """Accuracy, and precision, recall and F_beta averaged over the classes that define them.
