@@ -81,6 +81,9 @@ POLICIES = {
 }
 
 
+_LISTED = 20  # names in a message; a thousand classes are no help
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the nearest known name, or an empty string."""
     known = list(known)
@@ -100,7 +103,10 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def unknown(name: str, known: Iterable[str], *, kind: str) -> str:
     """One line for an unknown name: what was found, the nearest name, what is allowed."""
     known = list(known)
-    return f"Unknown {kind} '{name}'.{suggest(name, known)} Known: {', '.join(known)}."
+    names = ", ".join(known[:_LISTED])
+    if len(known) > _LISTED:
+        names += f", ... ({len(known)} in all; `dnncli models` lists parts)"
+    return f"Unknown {kind} '{name}'.{suggest(name, known)} Known: {names}."
 
 
 def check(table: Mapping[str, str], name: str, *, kind: str) -> str:

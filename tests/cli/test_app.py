@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import dnncli
 from dnncli.cli.app import app
 
-SLOW_MODULES = ("tensorflow", "keras", "numpy", "polars", "PIL")
+SLOW_MODULES = ("tensorflow", "keras", "numpy", "polars", "PIL", "pydantic")
 
 
 def modules_after(*arguments):
