@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras  # noqa: TID253
@@ -107,6 +107,7 @@ class Keeper(keras.callbacks.Callback):
         run: where history.csv, backup, best.keras and last.keras go.
         monitor: log name of the value that picks the best epoch.
         higher_is_better: for that value.
+        ties: log names of what decides between equal values, before the loss does; higher is better.
         write_model: called with a path, writes the network with its present variables there.
         best: variables of the best epoch so far; empty if there is none.
         snapshot: variables of network and optimizer after the last finished epoch, if there is one.
@@ -120,6 +121,7 @@ class Keeper(keras.callbacks.Callback):
         *,
         monitor: str,
         higher_is_better: bool,
+        ties: Sequence[str] = (),
         write_model: Callable[[Any], None],
         best: list[Any],
         snapshot: tuple[list[Any], list[Any]] | None = None,
@@ -131,6 +133,7 @@ class Keeper(keras.callbacks.Callback):
         self.run = run
         self.monitor = monitor
         self.higher_is_better = higher_is_better
+        self.ties = ties
         self.write_model = write_model
         self.best = best
         self.snapshot = snapshot
@@ -146,8 +149,10 @@ class Keeper(keras.callbacks.Callback):
         variables = backup.values(self.model.variables)
         self.snapshot = (variables, backup.values(self.model.optimizer.variables))
         value, loss = logs.get(self.monitor), logs.get(self._loss)
-        if self._is_best(value, loss):
-            state.best_epoch, state.best_value, state.best_loss = epoch + 1, value, loss
+        ties = [logs[name] for name in self.ties if name in logs]
+        if self._is_best(value, ties, loss):
+            state.best_epoch, state.best_value = epoch + 1, value
+            state.best_ties, state.best_loss = ties, loss
             self.best = variables
         now = time.monotonic()
         state.seconds += now - self.started
@@ -166,16 +171,18 @@ class Keeper(keras.callbacks.Callback):
     def _loss(self) -> str:
         return "val_loss" if self.monitor.startswith("val_") else "loss"
 
-    def _is_best(self, value: float | None, loss: float | None) -> bool:
-        """Better than the best so far; of equal values the one with the lower loss."""
+    def _is_best(self, value: float | None, ties: list[float], loss: float | None) -> bool:
+        """Better than the best so far; of equals the one with higher ties, then lower loss."""
         best, best_loss = self.state.best_value, self.state.best_loss
         if value is None or math.isnan(value):
             return False
         if best is None:
             return True
-        if value == best and loss is not None and best_loss is not None:
-            return loss < best_loss
-        return value > best if self.higher_is_better else value < best
+        if value != best:
+            return value > best if self.higher_is_better else value < best
+        if ties != self.state.best_ties:
+            return ties > self.state.best_ties
+        return loss is not None and best_loss is not None and loss < best_loss
 
     def save(self) -> None:
         """Write history, backup and both models; the next save waits in proportion to its cost."""

@@ -51,6 +51,8 @@ class Fit:
     class_names: tuple[str, ...]
     batches: Batches
     monitor: str
+    ties: tuple[str, ...] = ()  # log names that decide between epochs of equal `monitor`
+    judge: keras.callbacks.Callback | None = None  # adds scores to the logs of every epoch
     run: RunDir
     card: dict[str, Any]  # goes into the model files
     listener: Listener = field(default_factory=Listener)
@@ -104,6 +106,7 @@ class Fit:
             self.run,
             monitor=self.monitor,
             higher_is_better=self._higher_is_better,
+            ties=self.ties,
             write_model=lambda path: save_model(self.network.serving, path, self.card),
             best=best,
             snapshot=snapshot,
@@ -189,6 +192,8 @@ class Fit:
         config, regime = self.config, self.config.regime
         mode = "max" if self._higher_is_better else "min"
         chosen: list[keras.callbacks.Callback] = [callbacks.StopAtNaN()]
+        if self.judge is not None:  # first, because those that follow read its scores
+            chosen.append(self.judge)
         if config.optimizer.schedule.lower() == "plateau":
             chosen.append(
                 callbacks.ResumablePlateau(
