@@ -5,7 +5,7 @@ A schedule's rate depends on the number of updates alone, so a resumed run goes 
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from dnncli.config import OptimizerConfig
 from dnncli.errors import ConfigError
 
 MOMENTUM = 0.9  # sgd, unless told otherwise; Keras' own default is 0
+EMA_MOMENTUM = 0.99  # Keras' own default
 
 # Starting rates. Keras' default is 0.001 for all but SGD (0.01): right for the Adam family, too
 # small by orders of magnitude for the others.
@@ -254,11 +255,7 @@ def check_optimizer(config: OptimizerConfig) -> str:
             f"optimizer.momentum: {name} has no momentum. Leave it out, or use sgd or rmsprop."
         )
     named = {"learning_rate", "momentum", "gradient_accumulation_steps", "kwargs", "name"}
-    if config.options.get("use_ema"):
-        raise ConfigError(
-            "optimizer.options.use_ema: Keras puts the average into the weights only at the end of "
-            "training, after the best epoch was chosen. Leave it out."
-        )
+    _check_average(config.options)
     for option in ("clipnorm", "clipvalue", "global_clipnorm", "weight_decay"):
         value = config.options.get(option, 1.0)
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -273,6 +270,24 @@ def check_optimizer(config: OptimizerConfig) -> str:
     if wrong:
         raise ConfigError("optimizer.options:", wrong)
     return name
+
+
+def _check_average(options: Mapping[str, Any]) -> None:
+    """Raise ConfigError if the options of the average of the weights are wrong or do nothing."""
+    use = options.get("use_ema", False)
+    if not isinstance(use, bool):
+        raise ConfigError(f"optimizer.options.use_ema: must be true or false. Got {use!r}.")
+    idle = [option for option in ("ema_momentum", "ema_overwrite_frequency") if option in options]
+    if idle and not use:
+        raise ConfigError(
+            f"optimizer.options.{idle[0]}: does nothing without use_ema = true. Add it."
+        )
+    momentum = options.get("ema_momentum", 0.0)
+    if isinstance(momentum, bool) or not isinstance(momentum, int | float) or not 0 <= momentum < 1:
+        raise ConfigError(
+            "optimizer.options.ema_momentum: must be at least 0 and below 1, such as 0.99. "
+            f"Got {momentum!r}."
+        )
 
 
 def _elsewhere(option: str) -> str:
@@ -354,6 +369,8 @@ def build_optimizer(
         options["momentum"] = MOMENTUM if config.momentum is None else config.momentum
     if accumulate > 1:
         options["gradient_accumulation_steps"] = accumulate
+        if options.get("use_ema"):  # Keras averages after every batch, not after every update
+            options["ema_momentum"] = options.get("ema_momentum", EMA_MOMENTUM) ** (1 / accumulate)
     options["learning_rate"] = _learning_rate(config, rate=rate, length=length)
     try:
         optimizer = part(**options)

@@ -9,6 +9,7 @@ from dnncli import registry
 from dnncli.config import OptimizerConfig
 from dnncli.errors import ConfigError
 from dnncli.optimizers import (
+    EMA_MOMENTUM,
     LEARNING_RATES,
     PerUpdate,
     Triangular,
@@ -149,9 +150,11 @@ def test_accumulated_full_batch_is_the_full_batch():
     assert parts.numpy() == pytest.approx(whole.numpy(), rel=1e-6)
 
 
-def test_an_average_that_the_best_epoch_would_not_see_is_refused():
-    with pytest.raises(ConfigError, match="use_ema"):
-        build("adam", options={"use_ema": True})
+def test_under_accumulation_the_average_is_as_long_in_updates():
+    options = {"use_ema": True, "ema_momentum": 0.9}
+    optimizer = build("sgd", options=options, accumulate=4)
+    assert optimizer.ema_momentum**4 == pytest.approx(0.9)
+    assert build("sgd", options={"use_ema": True}).ema_momentum == EMA_MOMENTUM
 
 
 def test_weight_decay_leaves_biases_and_normalisation_alone():
@@ -204,6 +207,12 @@ def test_plateau_gives_the_callback_its_arguments():
         ({"schedule": "step", "schedule_options": {"at": [0.7, 0.3]}}, "rising shares"),
         ({"schedule": "polynomial", "schedule_options": {"power": 0}}, "power: must be above 0"),
         ({"schedule": "triangular", "schedule_options": {"top": 1}}, "top: must be below 1"),
+        ({"options": {"use_ema": 1}}, "use_ema: must be true or false. Got 1"),
+        ({"options": {"ema_momentum": 0.9}}, "ema_momentum: does nothing without use_ema"),
+        (
+            {"options": {"use_ema": True, "ema_momentum": 1.0}},
+            "ema_momentum: must be at least 0 and below 1",
+        ),
         ({"warmup": 10}, "10 epochs are the whole run of 10"),
         ({"schedule": "plateau", "warmup": 1}, "plateau schedule lowers a constant rate"),
     ],

@@ -3,14 +3,17 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras  # noqa: TID253
+from numpy.typing import NDArray
 
 from dnncli.errors import ModelError
 from dnncli.results import plain, write_text
 from dnncli.rundir import RunDir
 from dnncli.training import backup
+from dnncli.training.averaging import averaged_values
 from dnncli.training.backup import TrainState
 
 # A save may cost this share of the time since the last one; a resumed run repeats what was not
@@ -97,6 +100,24 @@ class StopAtNaN(keras.callbacks.Callback):
         self.epoch = epoch
 
 
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The variables of a network and its optimizer at one moment."""
+
+    variables: list[NDArray]  # those that training goes on with
+    optimizer: list[NDArray]
+    averaged: list[NDArray]  # those to use: with the averages, where the optimizer keeps them
+
+    @classmethod
+    def of(cls, model: keras.Model) -> "Snapshot":
+        """Copies of the variables as they are now."""
+        return cls(
+            variables=backup.values(model.variables),
+            optimizer=backup.values(model.optimizer.variables),
+            averaged=averaged_values(model),
+        )
+
+
 class Keeper(keras.callbacks.Callback):
     """Keeps history, best and last epoch, and saves all that a resumed run needs.
 
@@ -110,7 +131,7 @@ class Keeper(keras.callbacks.Callback):
         ties: log names of what decides between equal values, before the loss does; higher is better.
         write_model: called with a path, writes the network with its present variables there.
         best: variables of the best epoch so far; empty if there is none.
-        snapshot: variables of network and optimizer after the last finished epoch, if there is one.
+        snapshot: after the last finished epoch, if there is one.
         backup_seconds: least time between saves; None: saving costs at most a tenth of the time.
     """
 
@@ -124,7 +145,7 @@ class Keeper(keras.callbacks.Callback):
         ties: Sequence[str] = (),
         write_model: Callable[[Any], None],
         best: list[Any],
-        snapshot: tuple[list[Any], list[Any]] | None = None,
+        snapshot: Snapshot | None = None,
         backup_seconds: float | None = None,
     ) -> None:
         super().__init__()
@@ -146,14 +167,13 @@ class Keeper(keras.callbacks.Callback):
         state.epoch = epoch + 1
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         state.history.append({"epoch": epoch, **logs, "learning_rate": rate})
-        variables = backup.values(self.model.variables)
-        self.snapshot = (variables, backup.values(self.model.optimizer.variables))
+        self.snapshot = Snapshot.of(self.model)
         value, loss = logs.get(self.monitor), logs.get(self._loss)
         ties = [logs[name] for name in self.ties if name in logs]
         if self._is_best(value, ties, loss):
             state.best_epoch, state.best_value = epoch + 1, value
             state.best_ties, state.best_loss = ties, loss
-            self.best = variables
+            self.best = self.snapshot.averaged
         now = time.monotonic()
         state.seconds += now - self.started
         self.started = now
@@ -165,7 +185,7 @@ class Keeper(keras.callbacks.Callback):
         """Variables of the best epoch; of the last where none was judged."""
         if self.best:
             return self.best
-        return self.snapshot[0] if self.snapshot else backup.values(self.model.variables)
+        return self.snapshot.averaged if self.snapshot else backup.values(self.model.variables)
 
     @property
     def _loss(self) -> str:
@@ -189,10 +209,13 @@ class Keeper(keras.callbacks.Callback):
         if self.snapshot is None:
             return
         begin = time.monotonic()
-        variables, optimizer = self.snapshot
         write_history(self.run, self.state.history)
         backup.save(
-            self.run.backup, self.state, variables=variables, optimizer=optimizer, best=self.best
+            self.run.backup,
+            self.state,
+            variables=self.snapshot.variables,
+            optimizer=self.snapshot.optimizer,
+            best=self.best,
         )
         self.write_models()
         end = time.monotonic()
@@ -202,7 +225,7 @@ class Keeper(keras.callbacks.Callback):
     def write_models(self) -> None:
         """Write best.keras and last.keras; without a finished epoch, both as the network is now."""
         now = backup.values(self.model.variables)
-        last = self.snapshot[0] if self.snapshot else now
+        last = self.snapshot.averaged if self.snapshot else now
         for path, variables in ((self.run.best, self.best_or_last), (self.run.last, last)):
             backup.assign(self.model.variables, variables, what="network")
             self.write_model(path)

@@ -14,6 +14,7 @@ from dnncli.networks.network import Network
 from dnncli.optimizers import build_optimizer, plateau_options
 from dnncli.rundir import RunDir
 from dnncli.training import backup, callbacks
+from dnncli.training.averaging import ValidateAverages
 from dnncli.training.backup import Backup, TrainState
 from dnncli.training.interruption import Interruption
 from dnncli.training.listener import Announcer, Listener
@@ -100,7 +101,7 @@ class Fit:
         if saved:
             backup.assign(model.variables, saved.variables, what="network")
             backup.assign(optimizer.variables, saved.optimizer, what="optimizer")
-            snapshot = (saved.variables, saved.optimizer)
+            snapshot = callbacks.Snapshot.of(model)
         keeper = callbacks.Keeper(
             state,
             self.run,
@@ -191,7 +192,7 @@ class Fit:
     ) -> list[keras.callbacks.Callback]:
         config, regime = self.config, self.config.regime
         mode = "max" if self._higher_is_better else "min"
-        chosen: list[keras.callbacks.Callback] = [callbacks.StopAtNaN()]
+        chosen: list[keras.callbacks.Callback] = [callbacks.StopAtNaN(), ValidateAverages()]
         if self.judge is not None:  # first, because those that follow read its scores
             chosen.append(self.judge)
         if config.optimizer.schedule.lower() == "plateau":

@@ -97,6 +97,26 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path, uninterru
     assert weights == uninterrupted[2]
 
 
+def test_averages_of_the_weights_are_resumed_bit_for_bit(tmp_path):
+    average = "--set=optimizer.options={use_ema = true, ema_momentum = 0.9}"
+    killer = '--set=fit.callbacks=["killer:Killer"]'
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+    (killed / "killer.py").write_text(KILLER)
+    (killed / "kill").write_text("batch 3 2")
+    train(whole, average, "--epochs", "4")
+    train(killed, average, killer, "--epochs", "4", check=False)
+    train(killed, "--resume")
+    assert outcome(killed) == outcome(whole)
+    with np.load(whole / "run" / "backup" / "state.npz") as archive:
+        weights = {name: archive[name] for name in archive.files if name.startswith("model/")}
+    import keras
+
+    last = keras.models.load_model(whole / "run" / "last.keras")
+    assert not np.array_equal(last.variables[0].numpy(), weights["model/0"])
+
+
 def test_a_finished_run_says_so_instead_of_training_again(tmp_path, uninterrupted):
     train(tmp_path, "--epochs", "1")
     again = train(tmp_path, "--epochs", "1", "--resume", check=False)
