@@ -1,0 +1,105 @@
+"""Curves and reliability bins as tables, and tables as CSV files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnncli.metrics.calibration import Calibration
+from dnncli.metrics.curves import Curve
+from dnncli.metrics.intervals import proportion_interval
+from dnncli.report.thinning import thinned
+from dnncli.results import written
+
+if TYPE_CHECKING:
+    import polars as pl
+
+POINTS = 100_000  # of all curves together; above, every curve is thinned
+_LEAST_POINTS = 200  # of one curve, however many classes there are
+
+
+def write_table(path: Path, table: "pl.DataFrame") -> None:
+    """Write UTF-8 CSV; undefined numbers are empty cells, float32 ones the doubles they equal."""
+    import polars as pl
+    from polars import selectors
+
+    with written(path) as neighbour:
+        table.with_columns(
+            pl.col(pl.Float32).cast(pl.Float64),
+        ).with_columns(selectors.float().fill_nan(None)).write_csv(neighbour)
+
+
+def curve_table(curves: Mapping[str, Curve]) -> tuple["pl.DataFrame", tuple[str, ...]]:
+    """The points of all curves, and a note if there were too many to keep all.
+
+    `kind` "pr" holds every threshold; "roc" also the start, threshold infinity, where no row is
+    flagged. `fpr` is the false positive rate. Classes without any row are left out.
+
+    Returns:
+        A table class, kind, threshold, tp, fp, precision, recall, fpr; thresholds fall.
+    """
+    import polars as pl
+
+    limit = max(_LEAST_POINTS, POINTS // max(1, len(curves)))
+    tables, cut = [], []
+    for name, curve in curves.items():
+        points = thinned(curve, limit=limit)
+        if len(points.tp) < len(curve.tp):
+            cut.append(f"'{name}' {len(points.tp):,} of {len(curve.tp):,}")
+        tables += [_points(name, "pr", points), _points(name, "roc", points)]
+    notes: tuple[str, ...] = ()
+    if cut:
+        some = ", ".join(cut[:3]) + (", ..." if len(cut) > 3 else "")
+        notes = (
+            f"Points of {len(cut)} curves were left out ({some}); those kept are exact, and the "
+            "areas in metrics.json are of all points.",
+        )
+    return pl.concat(tables), notes
+
+
+def reliability_table(calibration: Calibration, *, exact: bool = True) -> "pl.DataFrame":
+    """One line per bin: lo, hi, count, confidence, accuracy, accuracy_lo, accuracy_hi.
+
+    Args:
+        exact: counts are rows, not sums of weights: only then the interval (Clopper-Pearson, 95 %)
+            means anything.
+    """
+    import polars as pl
+
+    bins = calibration.bins
+    low = high = np.full(len(bins.count), np.nan)
+    if exact:
+        low, high = proportion_interval(np.rint(bins.accuracy * bins.count), bins.count)
+    return pl.DataFrame(
+        {
+            "lo": bins.lo,
+            "hi": bins.hi,
+            "count": bins.count,
+            "confidence": bins.confidence,
+            "accuracy": bins.accuracy,
+            "accuracy_lo": low,
+            "accuracy_hi": high,
+        }
+    )
+
+
+def _points(name: str, kind: str, curve: Curve) -> "pl.DataFrame":
+    import polars as pl
+
+    thresholds = curve.thresholds.astype(np.float64)
+    tp: NDArray = curve.tp
+    fp: NDArray = curve.fp
+    if kind == "roc":
+        thresholds = np.append(np.inf, thresholds)
+        tp, fp = np.append(tp.dtype.type(0), tp), np.append(fp.dtype.type(0), fp)
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is undefined: an empty cell
+        rates = {
+            "precision": tp / (tp + fp),
+            "recall": tp / np.float64(curve.positives),
+            "fpr": fp / np.float64(curve.negatives),
+        }
+    return pl.DataFrame({"threshold": thresholds, "tp": tp, "fp": fp} | rates).select(
+        pl.lit(name).alias("class"), pl.lit(kind).alias("kind"), pl.all()
+    )
