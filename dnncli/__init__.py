@@ -15,6 +15,7 @@ _CALLS = {
     "open_dataset": "dnncli.data.detect",
     "predict": "dnncli.services.predict",
     "split": "dnncli.services.split",
+    "threshold": "dnncli.services.threshold",
     "train": "dnncli.services.train",
 }
 

@@ -5,7 +5,17 @@ from typing import Annotated
 import typer
 
 from dnncli import __version__
-from dnncli.cli import augment, convert, evaluate, inspect, models, predict, split, train
+from dnncli.cli import (
+    augment,
+    convert,
+    evaluate,
+    inspect,
+    models,
+    predict,
+    split,
+    threshold,
+    train,
+)
 from dnncli.cli.options import command
 
 app = typer.Typer(
@@ -20,6 +30,7 @@ app.command("train")(command(train.train))
 app.command("eval")(command(evaluate.evaluate))
 app.command("evaluate", hidden=True)(command(evaluate.evaluate))
 app.command("predict")(command(predict.predict))
+app.command("threshold")(command(threshold.threshold))
 app.command("augment")(command(augment.augment))
 app.command("models")(command(models.models))
 

@@ -1,0 +1,145 @@
+"""`dnncli threshold`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dnncli.cli import output
+from dnncli.cli.options import AsJson, Classes, parse_classes
+
+if TYPE_CHECKING:
+    from dnncli.thresholds import ClassThresholds, OperatingPoint, Thresholds
+
+
+def threshold(
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS", help="Scores of rows that fitted no model.")
+    ],
+    truth: Annotated[Path, typer.Option(help="True labels (id,label) of the same rows.")],
+    recall: Annotated[str, typer.Option(metavar="R", help="Target in (0, 1], such as 0.95.")],
+    positive: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="Not to be missed; none: each class.")
+    ] = None,
+    confidence: Annotated[
+        str, typer.Option(metavar="C", help="Of the certificate and the intervals, in (0, 1).")
+    ] = "0.95",
+    rule: Annotated[
+        str, typer.Option(help="auto, certified, max_precision or highest: the one to use.")
+    ] = "auto",
+    classes: Classes = None,
+    split: Annotated[
+        str | None, typer.Option(help="Rows of one split in the truth; never test.")
+    ] = None,
+    nan: Annotated[
+        str, typer.Option(help="Rows without a score: error, or always positive.")
+    ] = "error",
+    normalize_ids: Annotated[
+        str, typer.Option(help="nfc: ids may differ in Unicode form; or none.")
+    ] = "none",
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="A row may have several classes.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="A .json file for `eval --thresholds`.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose the threshold that reaches a target recall, and show what it costs.
+
+    Example: dnncli threshold predictions.csv --truth truth.csv --positive defect --recall 0.95
+    """
+    from dnncli.services.threshold import threshold as run
+    from dnncli.thresholds import as_json as to_object
+
+    found = run(
+        predictions,
+        truth=truth,
+        recall=recall,
+        confidence=confidence,
+        positive=positive,
+        rule=rule,
+        classes=parse_classes(classes),
+        split=split,
+        nan=nan,
+        normalize_ids=normalize_ids,
+        multi_label=multi_label,
+        out=out,
+    )
+    if as_json:
+        output.show_json(to_object(found))
+    else:
+        _show(found)
+    for warning in found.warnings:
+        output.warn(warning)
+    if not as_json and positive is None and len(found.per_class) == 2:
+        output.hint("Both classes, each against the other; --positive CLASS picks one.")
+    if out is not None:
+        output.hint(f"Written to {out}.")
+
+
+def _show(found: "Thresholds") -> None:
+    if found.only is None:
+        _show_classes(found)
+    else:
+        _show_rules(found.only)
+    output.lines(found.notes)
+
+
+def _show_rules(entry: "ClassThresholds") -> None:
+    """One class: its three rules."""
+    output.lines(
+        [
+            f"positive    {entry.positive}",
+            f"rows        {output.number(entry.n_positive)} positive, "
+            f"{output.number(entry.n_negative)} other",
+            f"target      recall >= {entry.target_recall!r}, confidence {entry.confidence!r}",
+        ]
+    )
+    points = {
+        "certified": entry.certified.point,
+        "max_precision": entry.max_precision,
+        "highest": entry.highest,
+    }
+    columns = ["rule", "threshold", "recall", "interval", "precision", "interval"]
+    output.table(
+        [*columns, "flagged", "rows", "false alarms", "missed"],
+        [
+            [f"{name} (chosen)" if name == entry.chosen else name, *_cells(point)]
+            for name, point in points.items()
+        ],
+    )
+
+
+def _show_classes(found: "Thresholds") -> None:
+    """Several classes: the chosen rule of each."""
+    output.table(
+        ["class", "rule", "threshold", "recall", "precision", "flagged", "false alarms", "missed"],
+        [
+            [
+                name,
+                entry.chosen or "none",
+                *(_cells(entry.point)[column] for column in (0, 1, 3, 5, 7, 8)),
+            ]
+            for name, entry in found.per_class.items()
+        ],
+        left=2,
+    )
+
+
+def _cells(point: "OperatingPoint | None") -> list[str]:
+    if point is None:
+        return ["n/a"] * 9
+    number = output.number
+    recall, precision = (
+        "{:.3f}-{:.3f}".format(*pair) for pair in (point.recall_interval, point.precision_interval)
+    )
+    return [
+        repr(point.threshold),
+        number(point.recall),
+        recall,
+        number(point.precision),
+        precision,
+        f"{100 * point.flagged:.1f} %",
+        number(point.n_flagged),
+        number(point.fp),
+        number(point.fn),
+    ]
