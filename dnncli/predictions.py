@@ -1,22 +1,36 @@
 """What a model said about each row: ids with labels, or ids with one score per class."""
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    import polars as pl
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """Predictions (or a truth table) of N rows over C classes."""
+    """Predictions (or a truth table) of N rows over C classes.
 
-    ids: tuple[str, ...]  # (N,) unique
+    Multi-label predictions are of kind "score" with one column per class, each by itself in
+    [0, 1]. Multi-label truth is of kind "label" with `members` in place of `labels`.
+
+    Matrices that were read from a file lie in memory column by column (Fortran order): a class is
+    one contiguous array, and to work by column is faster than by row.
+    """
+
+    ids: "pl.Series"  # (N,) unique text; compare whole columns with .equals, never with ==
     class_names: tuple[str, ...]  # (C,) the order of the columns of probs and of label indices
     kind: Literal["label", "probability", "score"]
     labels: NDArray[np.int32] | None = None  # (N,) index into class_names; kind "label"
-    probs: NDArray[np.floating] | None = None  # (N, C), or (N, 1) for kind "score"
+    probs: NDArray[np.floating] | None = None  # (N, C), or (N, 1) for the score of one class
+    multi_label: bool = False  # every class is a question of its own
+    members: NDArray[np.bool_] | None = None  # (N, C) which classes a row of the truth has
     weights: NDArray[np.float64] | None = None  # (N,) sample weights of a truth table
+    columns: Mapping[str, "pl.Series"] = field(default_factory=dict)  # (N,) others of a truth file
     metadata: dict[str, Any] = field(
         default_factory=dict
     )  # task, split, model and data fingerprints
@@ -24,3 +38,23 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def take(self, rows: NDArray[np.integer]) -> "Predictions":
+        """The same table with only `rows`, in the given order."""
+        return replace(
+            self,
+            ids=self.ids.gather(rows),
+            labels=None if self.labels is None else self.labels[rows],
+            probs=None if self.probs is None else _take_rows(self.probs, rows),
+            members=None if self.members is None else _take_rows(self.members, rows),
+            weights=None if self.weights is None else self.weights[rows],
+            columns={name: column.gather(rows) for name, column in self.columns.items()},
+        )
+
+
+def _take_rows(matrix: NDArray, rows: NDArray[np.integer]) -> NDArray:
+    """`matrix[rows]` in Fortran order, a column at a time: each is one stretch of memory."""
+    taken = np.empty((len(rows), matrix.shape[1]), matrix.dtype, order="F")
+    for column in range(matrix.shape[1]):
+        taken[:, column] = matrix[:, column][rows]
+    return taken

@@ -3,20 +3,25 @@
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.dataset import UNLABELLED
+from dnncli.data.ids import MISSING, are_unique, counted, rows_of
 from dnncli.data.names import near
-from dnncli.errors import DataError
+from dnncli.errors import SHOWN, DataError
 from dnncli.predictions import Predictions
+
+if TYPE_CHECKING:
+    import polars as pl
 
 NormalizeIds = Literal["none", "nfc"]
 NORMALIZE_IDS: tuple[NormalizeIds, ...] = ("none", "nfc")  # the default comes first
 
 _NAMED = 5  # ids named in a warning
+_SEARCHED = 100_000  # ids searched for one that differs only in form; more would take seconds
 
 
 def align(
@@ -34,18 +39,24 @@ def align(
         predictions: of any kind.
         truth: of kind "label". Its classes are those of the predictions; where hard labels were
             read without declared classes they may differ, and become their sorted union.
+            Multi-label truth must have the same classes, and gets their order.
         names: how messages call the two.
         normalize_ids: "nfc" takes ids (not class names) for equal that differ in Unicode form.
 
     Returns:
-        Predictions and truth with equal ids; class names are equal unless the kind is "score".
+        Predictions and truth with equal ids; class names are equal unless one class is scored
+        against the rest.
 
     Raises:
-        DataError: if a row of the truth has no prediction, or class names differ in Unicode form.
+        DataError: if a row of the truth has no prediction, or classes do not fit.
     """
     if normalize_ids == "nfc":
         predictions, truth = _nfc(predictions, names[0]), _nfc(truth, names[1])
+    if predictions.multi_label != truth.multi_label:
+        raise ValueError("predictions and truth must both be multi-label, or neither.")
     predictions = _take(predictions, truth, names)
+    if truth.multi_label:
+        return predictions, _same_order(predictions, truth, names)
     if predictions.kind != "label" or predictions.class_names == truth.class_names:
         return predictions, truth
     union = tuple(sorted({*predictions.class_names, *truth.class_names}))
@@ -54,49 +65,73 @@ def align(
 
 
 def _nfc(table: Predictions, name: str) -> Predictions:
-    ids = tuple(unicodedata.normalize("NFC", entry) for entry in table.ids)
-    if len(set(ids)) < len(ids):
+    ids = table.ids.str.normalize("NFC")
+    if not are_unique(ids):
         raise DataError(f"{name}: in Unicode form NFC, two ids become one. Rename one of them.")
     return replace(table, ids=ids)
 
 
 def _take(predictions: Predictions, truth: Predictions, names: tuple[str, str]) -> Predictions:
     """The rows of the truth, in its order."""
-    ids, splits = truth.ids, truth.metadata.get("splits", ())
-    if predictions.ids == ids:
-        return predictions
-    index = {name: row for row, name in enumerate(predictions.ids)}
-    rows = [index.get(name, -1) for name in ids]
-    wanted = set(ids)
-    extra = [name for name in predictions.ids if name not in wanted]
-    if missing := [name for name, row in zip(ids, rows) if row < 0]:
-        hints = near(missing, extra)
-        remedy = "Ids are compared as text, letter by letter"
-        if any("Unicode" in hint for hint in hints):
-            remedy += "; --normalize-ids nfc makes NFC and NFD equal"
-        if splits:
-            remedy += f". --split keeps one of the truth's splits ({', '.join(splits)})"
-        raise DataError(
-            f"{names[0]}: no prediction for {len(missing)} of the {len(ids)} ids in {names[1]}. "
-            f"{remedy}:",
-            [f"id '{name}'.{hint}" for name, hint in zip(missing, hints)],
-        )
+    if predictions.ids.equals(truth.ids):
+        return replace(predictions, ids=truth.ids)  # the other copy can be forgotten
+    rows = rows_of(truth.ids, predictions.ids)
+    is_extra = np.ones(len(predictions), bool)
+    is_extra[rows[rows != MISSING]] = False
+    extra = predictions.ids.gather(np.flatnonzero(is_extra))
+    if (rows == MISSING).any():
+        missing = truth.ids.gather(np.flatnonzero(rows == MISSING))
+        raise DataError(*_no_prediction(missing, extra, truth, names))
     warnings = predictions.warnings
-    if extra:
-        some = ", ".join(f"'{name}'" for name in extra[:_NAMED])
+    if len(extra):
+        some = ", ".join(f"'{name}'" for name in extra.head(_NAMED))
         more = ", ..." if len(extra) > _NAMED else ""
         warnings += (
             f"{names[0]}: {len(extra)} of {len(predictions)} ids are not in {names[1]} "
             f"and are not counted: {some}{more}.",
         )
-    picked = np.array(rows, dtype=np.int64)
-    return replace(
-        predictions,
-        ids=ids,
-        labels=None if predictions.labels is None else predictions.labels[picked],
-        probs=None if predictions.probs is None else predictions.probs[picked],
-        warnings=warnings,
+    return replace(predictions.take(rows), ids=truth.ids, warnings=warnings)
+
+
+def _no_prediction(
+    missing: "pl.Series", extra: "pl.Series", truth: Predictions, names: tuple[str, str]
+) -> tuple[str, list[str]]:
+    """Message and problems where ids of the truth are missing."""
+    asked = missing.head(SHOWN).to_list()
+    hints = near(asked, extra.head(_SEARCHED))
+    remedy = "Ids are compared as text, letter by letter"
+    if any("Unicode" in hint for hint in hints):
+        remedy += "; --normalize-ids nfc makes NFC and NFD equal"
+    if splits := truth.metadata.get("splits", ()):
+        remedy += f". --split keeps one of the truth's splits ({', '.join(splits)})"
+    lines = [f"id '{name}'.{hint}" for name, hint in zip(asked, hints)]
+    return (
+        f"{names[0]}: no prediction for {len(missing)} of the {len(truth)} ids in {names[1]}. "
+        f"{remedy}:",
+        counted(lines, len(missing)),
     )
+
+
+def _same_order(
+    predictions: Predictions, truth: Predictions, names: tuple[str, str]
+) -> Predictions:
+    """Multi-label truth with its classes in the order of the predictions."""
+    theirs, ours = predictions.class_names, truth.class_names
+    missing = [name for name in theirs if name not in ours]
+    extra = [name for name in ours if name not in theirs]
+    lines = [
+        f"{names[1]} has no class '{name}'.{hint}"
+        for name, hint in zip(missing, near(missing, ours))
+    ]
+    lines += [
+        f"{names[0]} has no class '{name}'.{hint}" for name, hint in zip(extra, near(extra, theirs))
+    ]
+    if lines:
+        raise DataError("The classes differ:", lines)
+    if theirs == ours or truth.members is None:
+        return truth
+    order = [ours.index(name) for name in theirs]
+    return replace(truth, class_names=theirs, members=np.asfortranarray(truth.members[:, order]))
 
 
 def _check_forms(union: Sequence[str], names: tuple[str, str]) -> None:

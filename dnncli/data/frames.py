@@ -1,18 +1,15 @@
-"""CSV, Parquet and NPZ files as one table: a text column `id`, and a label or class columns.
-
-NPZ holds `ids` (N,), and `labels` (N,) or `probs` (N, C) with `class_names` (C,); optional
-`weights` (N,), and `dnncli`, the JSON text that Parquet has in its metadata.
-"""
+"""CSV, Parquet and NPZ files as one kind of table: a text column `id`, and further columns."""
 
 import json
-import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dnncli.data.csvfile import read_csv
+from dnncli.data.npzfile import arrays_of, read_npz
 from dnncli.errors import DataError
 from dnncli.results import written
 
@@ -24,8 +21,36 @@ SUFFIXES = (".csv", ".parquet", ".npz")
 _KEY = "dnncli"  # of the Parquet metadata and of NPZ
 
 
-def read_frame(path: Path) -> tuple["pl.DataFrame", dict[str, Any]]:
-    """The columns of a file, `id` and `label` as text, and its metadata (CSV has none).
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The columns of a file. Those of a Parquet file are read when they are asked for."""
+
+    path: Path
+    frame: "pl.LazyFrame"
+    schema: "pl.Schema"  # name -> type of each column
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns, in the file's order."""
+        return tuple(self.schema)
+
+    def read(self, names: Sequence[str]) -> "pl.DataFrame":
+        """Some columns; in many chunks if the file has them.
+
+        Raises:
+            DataError: if the file is broken.
+        """
+        import polars as pl
+
+        try:
+            return self.frame.select(names).collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise DataError(f"{self.path}: cannot be read ({error}).") from error
+
+
+def read_table(path: Path) -> Table:
+    """A file's columns, `id`, `label` and `split` as text, and its metadata (CSV has none).
 
     Raises:
         DataError: if the file is missing, broken, of another kind, or has no `id` column.
@@ -33,23 +58,27 @@ def read_frame(path: Path) -> tuple["pl.DataFrame", dict[str, Any]]:
     check_suffix(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file.")
-    metadata: dict[str, Any] = {}
     match path.suffix:
         case ".csv":
-            frame = read_csv(path)
+            table = table_of(path, read_csv(path), {})
         case ".parquet":
-            frame, metadata = _read_parquet(path)
+            table = _scan_parquet(path)
         case _:
-            frame, metadata = _read_npz(path)
-    if "id" not in frame.columns:
-        hint = " Its values are separated by ';' or tabs." if _one_column(frame) else ""
+            frame, text = read_npz(path, key=_KEY)
+            table = table_of(path, frame, _metadata(path, text))
+    if "id" not in table.names:
+        separated = len(table.names) == 1 and any(mark in table.names[0] for mark in ";\t")
+        hint = " Its values are separated by ';' or tabs." if separated else ""
         raise DataError(
-            f"{path}: there is no column 'id'.{hint} Columns: {', '.join(frame.columns)}. "
+            f"{path}: there is no column 'id'.{hint} Columns: {', '.join(table.names)}. "
             "Needed: id,label or id,<class>,<class>... separated by commas."
         )
-    if frame.is_empty():
-        raise DataError(f"{path}: holds no rows.")
-    return frame, metadata
+    return table
+
+
+def table_of(path: Path, frame: "pl.DataFrame", metadata: dict[str, Any]) -> Table:
+    """A table whose columns are in memory already; `path` is for messages."""
+    return Table(path=path, frame=frame.lazy(), schema=frame.schema, metadata=metadata)
 
 
 def write_frame(frame: "pl.DataFrame", metadata: dict[str, Any], path: Path) -> None:
@@ -68,7 +97,7 @@ def write_frame(frame: "pl.DataFrame", metadata: dict[str, Any], path: Path) -> 
                 frame.write_parquet(neighbour, metadata={_KEY: text})
             case _:
                 with neighbour.open("wb") as file:
-                    arrays = _arrays(frame) | {_KEY: np.array(text)}
+                    arrays = arrays_of(frame, metadata) | {_KEY: np.array(text)}
                     np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
@@ -80,22 +109,21 @@ def check_suffix(path: Path) -> None:
         )
 
 
-def _one_column(frame: "pl.DataFrame") -> bool:
-    return len(frame.columns) == 1 and any(mark in frame.columns[0] for mark in ";\t")
-
-
-def _read_parquet(path: Path) -> tuple["pl.DataFrame", dict[str, Any]]:
+def _scan_parquet(path: Path) -> Table:
     import polars as pl
 
     try:
-        frame = pl.read_parquet(path, glob=False)
+        frame = pl.scan_parquet(path, glob=False)
+        schema = frame.collect_schema()
         text = pl.read_parquet_metadata(path).get(_KEY, "{}")
         # Categories, numbers and truth values become the text that a person would have written.
-        named = [name for name in ("id", "label", "split") if name in frame.columns]
+        named = [name for name in ("id", "label", "split") if name in schema]
+        named = [name for name in named if name == "id" or not schema[name].is_float()]
         frame = frame.with_columns(pl.col(named).cast(pl.String))
+        schema = frame.collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}: cannot be read as Parquet ({error}).") from error
-    return frame, _metadata(path, text)
+    return Table(path=path, frame=frame, schema=schema, metadata=_metadata(path, text))
 
 
 def _metadata(path: Path, text: str) -> dict[str, Any]:
@@ -104,68 +132,3 @@ def _metadata(path: Path, text: str) -> dict[str, Any]:
     except ValueError as error:
         raise DataError(f"{path}: its '{_KEY}' metadata is not JSON ({error}).") from error
     return metadata if isinstance(metadata, dict) else {}
-
-
-def _read_npz(path: Path) -> tuple["pl.DataFrame", dict[str, Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        return _npz_frame(path, arrays), _metadata(path, str(arrays.get(_KEY, "{}")))
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path}: cannot be read as NPZ ({error}). Save plain arrays: ids as text, not objects."
-        ) from error
-
-
-def _npz_frame(path: Path, arrays: dict[str, NDArray]) -> "pl.DataFrame":
-    import polars as pl
-
-    if "ids" not in arrays or not {"labels", "probs"} & set(arrays):
-        raise DataError(
-            f"{path}: has the arrays {', '.join(arrays) or 'none'}. "
-            "Needed: ids, and labels or probs with class_names."
-        )
-    names = arrays["class_names"].astype(str).tolist() if "class_names" in arrays else []
-    if "labels" in arrays:
-        columns = {"label": _label_names(path, arrays["labels"], names)}
-        columns |= {"weight": arrays["weights"]} if "weights" in arrays else {}
-    else:
-        probs = arrays["probs"]
-        probs = probs[:, None] if probs.ndim == 1 else probs
-        if probs.ndim != 2 or probs.shape[1:] != (len(set(names) - {"id"}),):
-            raise DataError(
-                f"{path}: probs must be (N, C) with C different class_names, none of them 'id'. "
-                f"Got probs {probs.shape} and class_names {names}."
-            )
-        columns = dict(zip(names, probs.T, strict=True))
-    ids = arrays["ids"].astype(str)
-    for name, column in columns.items():
-        if column.shape != ids.shape:
-            raise DataError(f"{path}: '{name}' has the shape {column.shape}, ids have {ids.shape}.")
-    return pl.DataFrame({"id": ids.tolist(), **columns})
-
-
-def _label_names(path: Path, labels: NDArray, names: list[str]) -> NDArray[np.str_]:
-    """Labels as text; integers are indices if there are class names, -1 = no label."""
-    if not (names and np.issubdtype(labels.dtype, np.integer)):
-        return labels.astype(str)
-    if len(labels) and not -1 <= labels.min() <= labels.max() < len(names):
-        raise DataError(
-            f"{path}: labels from {labels.min()} to {labels.max()} do not index "
-            f"{len(names)} class_names. Allowed: 0 to {len(names) - 1}, and -1 for no label."
-        )
-    return np.array([*names, ""])[labels]
-
-
-def _arrays(frame: "pl.DataFrame") -> dict[str, NDArray]:
-    arrays = {"ids": np.array(frame["id"].to_list(), dtype=str)}
-    if "label" in frame.columns:
-        arrays["labels"] = np.array(frame["label"].fill_null("").to_list(), dtype=str)
-        if "weight" in frame.columns:
-            arrays["weights"] = frame["weight"].to_numpy()
-        return arrays
-    scores = frame.drop("id")
-    return arrays | {
-        "probs": np.ascontiguousarray(scores.to_numpy()),
-        "class_names": np.array(scores.columns, dtype=str),
-    }

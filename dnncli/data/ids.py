@@ -1,0 +1,91 @@
+"""Row ids as one polars column of text: made, checked, and found again in another file."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnncli.errors import SHOWN, DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MISSING = -1  # the row of an id that is not there
+
+
+def as_ids(names: Iterable[str]) -> "pl.Series":
+    """The ids of a table.
+
+    Text that is not valid Unicode (file names that cannot be decoded) gets backslash escapes.
+    """
+    import polars as pl
+
+    return pl.Series("id", [valid_text(name) for name in names], dtype=pl.String)
+
+
+def valid_text(name: str) -> str:
+    """`name` with what is not valid Unicode as backslash escapes."""
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
+
+
+def check_ids(path: Path, ids: "pl.Series") -> None:
+    """Raise DataError if a row has no id, or two rows have the same."""
+    empty = (ids.is_null() | (ids == "")).arg_true()
+    if len(empty):
+        lines = [f"row {row + 1}" for row in empty.head(SHOWN)]
+        raise DataError(f"{path}: rows without an id:", counted(lines, len(empty)))
+    if are_unique(ids):
+        return
+    counts = ids.value_counts(name="times", sort=True)
+    twice = counts.filter(counts["times"] > 1)
+    lines = [f"'{name}' {times} times" for name, times in twice.head(SHOWN).iter_rows()]
+    raise DataError(
+        f"{path}: ids that occur more than once. Keep one row of each:", counted(lines, len(twice))
+    )
+
+
+def are_unique(ids: "pl.Series") -> bool:
+    """Whether no text occurs twice; there must be no nulls."""
+    if bool((ids.slice(1) > ids.slice(0, len(ids) - 1)).all()):  # sorted: one pass is enough
+        return True
+    # Counting 64-bit hashes is several times faster than counting text. Different hashes prove
+    # different ids; equal ones prove nothing.
+    return ids.hash().n_unique() == len(ids) or ids.n_unique() == len(ids)
+
+
+def rows_of(wanted: "pl.Series", ids: "pl.Series") -> NDArray[np.int64]:
+    """The row of `ids` that holds each of `wanted`, or MISSING.
+
+    Args:
+        wanted: (M,) unique ids.
+        ids: (N,) unique ids.
+
+    Returns:
+        (M,) rows in [0, N), or MISSING.
+    """
+    # Joining hashes takes a quarter of the time and memory of joining text. Two ids may share a
+    # hash, so what was found is compared; then the text decides.
+    rows = _join(wanted.hash(), ids.hash())
+    if len(rows) == len(wanted):
+        found = np.flatnonzero(rows != MISSING)
+        same = len(found) == len(wanted)
+        asked = wanted if same else wanted.gather(found)
+        if ids.gather(rows if same else rows[found]).equals(asked):
+            return rows
+    return _join(wanted, ids)
+
+
+def _join(wanted: "pl.Series", keys: "pl.Series") -> NDArray[np.int64]:
+    import polars as pl
+
+    left = pl.DataFrame({"key": wanted})
+    right = pl.DataFrame({"key": keys}).with_row_index("row")
+    rows = left.join(right, on="key", how="left", maintain_order="left")["row"]
+    return rows.cast(pl.Int64).fill_null(MISSING).to_numpy()
+
+
+def counted(lines: list[str], count: int) -> list[str]:
+    """Lines for an error that shows the first and counts the rest: `count` of them."""
+    return lines + [""] * (count - len(lines))
