@@ -16,11 +16,15 @@ Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Recall = Annotated[float, Field(gt=0, le=1)]
+Confidence = Annotated[float, Field(gt=0, lt=1)]
 
 LARGEST_SIDE = 8192  # pixels; more could not be held in memory as one batch
 Epochs = Annotated[int, Field(ge=0)]
 Normalize = Literal["auto", "minmax", "minmax-signed", "zscore", "unit", "none"]
 NORMALIZATIONS: tuple[str, ...] = get_args(Normalize)
+ClassWeight = str | dict[str, NonNegative]
+Monitor = Literal["auto", "f", "accuracy", "loss", "precision-at-recall"]
 
 
 class Config:
@@ -104,7 +108,7 @@ class FitConfig(Config):
     callbacks: tuple[str, ...] = ()  # import strings, "package.module:Class"
     validation_split: Fraction | None = None  # another name for data.val
     shuffle: bool = True  # a new order of the training rows each epoch
-    class_weight: str | dict[str, NonNegative] = "none"  # none, balanced, a file, or by class name
+    class_weight: ClassWeight = "auto"  # none, balanced, a file, by class name; auto: by the regime
     sample_weight: bool = True  # use the data set's weight column, if it has one
     initial_epoch: Annotated[int, Field(ge=0)] = 0  # epochs that count as done
     steps_per_epoch: Count | None = None  # None: so many that every row comes once
@@ -117,8 +121,12 @@ class FitConfig(Config):
 class RegimeConfig(Config):
     """What counts as good: which score picks the best epoch, and when to stop."""
 
+    name: Literal["balanced", "high-recall"] = "balanced"  # high-recall: `positive` is not missed
+    positive: str = ""  # the class that must not be missed; thresholds.json is written for it
+    recall: Recall = 0.95  # share of the positives that must be found
+    confidence: Confidence = 0.95  # with which the certified threshold reaches `recall`
     beta: Positive = 1.0  # of the F score, averaged over the classes
-    monitor: Literal["f", "accuracy", "loss"] = "f"  # what picks the best epoch; ties: lower loss
+    monitor: Monitor = "auto"  # picks the best epoch; auto: by the regime, f if balanced
     early_stop: Annotated[int, Field(ge=0)] | None = None  # epochs; 0: never; None: half of epochs
     saturation: Fraction = 0.0  # stop once training accuracy stays above this; 0: off
     saturation_patience: Count = 3  # epochs in a row
@@ -162,6 +170,7 @@ FLAGS = {
     "color": "data.color",
     "normalize": "data.normalize",
     "split": "data.split",
+    "val": "data.val",
     "classes": "data.classes",
     "group_by": "data.group_by",
     "on_bad": "data.on_bad",
@@ -175,6 +184,10 @@ FLAGS = {
     "epochs": "fit.epochs",
     "class_weight": "fit.class_weight",
     "early_stop": "regime.early_stop",
+    "regime": "regime.name",
+    "positive": "regime.positive",
+    "recall": "regime.recall",
+    "confidence": "regime.confidence",
     "beta": "regime.beta",
     "seed": "run.seed",
     "precision": "run.precision",

@@ -33,7 +33,9 @@ class Focal(keras.losses.Loss):
     Args:
         gamma: how strongly easy pictures are turned down; >= 0, useful range 0 to 5.
         alpha: weight of all classes, or one per class; all >= 0.
-        label_smoothing: targets become (1 - s) * y + s / C; in [0, 1).
+        label_smoothing: targets become (1 - s) * y + s / C; in [0, 1). What is spread over the
+            other classes keeps the weight of the picture's own: weighed by theirs, a rare class
+            of weight 19 would pull every other picture half way to itself.
 
     Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", eq. 5,
     https://arxiv.org/abs/1708.02002
@@ -55,16 +57,15 @@ class Focal(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """(N,) losses of (N, C) targets and logits."""
         classes = y_pred.shape[-1]
-        targets = y_true * (1 - self.label_smoothing) + self.label_smoothing / classes
+        alpha = ops.convert_to_tensor(self.alpha, dtype=y_pred.dtype) * y_true
+        spread = ops.sum(alpha, axis=-1, keepdims=True) * (self.label_smoothing / classes)
+        targets = alpha * (1 - self.label_smoothing) + spread
         total = ops.logsumexp(y_pred, axis=-1, keepdims=True)
         # others[n, c] = log sum_{k != c} exp(z_k): exact where 1 - softmax would round to 0. The
         # diagonal is left out by a finite number: -inf times 0 in the gradient would be NaN.
         rows = ops.expand_dims(y_pred, axis=-2) - 1e9 * ops.eye(classes, dtype=y_pred.dtype)
         log_wrong = ops.logsumexp(rows, axis=-1) - total
-        weights = ops.convert_to_tensor(self.alpha, dtype=y_pred.dtype) * ops.exp(
-            self.gamma * log_wrong
-        )
-        return -ops.sum(weights * targets * (y_pred - total), axis=-1)
+        return -ops.sum(ops.exp(self.gamma * log_wrong) * targets * (y_pred - total), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that build this loss again."""
@@ -87,7 +88,8 @@ class BinaryFocal(keras.losses.Loss):
     Args:
         gamma: how strongly easy pictures are turned down; >= 0, useful range 0 to 5.
         alpha: weight of the second class in [0, 1], the first gets 1 - alpha; None: 1 and 1.
-        label_smoothing: targets become (1 - s) * y + s / 2; in [0, 1).
+        label_smoothing: targets become (1 - s) * y + s / 2; in [0, 1). What is spread keeps the
+            weight of the picture's own class.
 
     Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", eq. 5,
     https://arxiv.org/abs/1708.02002
@@ -108,13 +110,15 @@ class BinaryFocal(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """(N,) losses of (N, 2) targets and (N, 1) logits."""
-        target = y_true[:, 1] * (1 - self.label_smoothing) + self.label_smoothing / 2
         logit = y_pred[:, 0]
         right, wrong = ops.log_sigmoid(logit), ops.log_sigmoid(-logit)
-        second, first = (1.0, 1.0) if self.alpha is None else (self.alpha, 1 - self.alpha)
+        alpha = (1.0, 1.0) if self.alpha is None else (1 - self.alpha, self.alpha)
+        first, second = alpha[0] * y_true[:, 0], alpha[1] * y_true[:, 1]
+        spread = (first + second) * (self.label_smoothing / 2)
+        first, second = (weight * (1 - self.label_smoothing) + spread for weight in (first, second))
         return -(
-            second * target * ops.exp(self.gamma * wrong) * right
-            + first * (1 - target) * ops.exp(self.gamma * right) * wrong
+            second * ops.exp(self.gamma * wrong) * right
+            + first * ops.exp(self.gamma * right) * wrong
         )
 
     def get_config(self) -> dict[str, Any]:

@@ -54,6 +54,11 @@ class RunDir:
         return self.path / "last.keras"
 
     @property
+    def thresholds(self) -> Path:
+        """The thresholds that the validation rows chose."""
+        return self.path / "thresholds.json"
+
+    @property
     def backup(self) -> Path:
         """All that `--resume` needs, in one file."""
         return self.path / "backup" / "state.npz"

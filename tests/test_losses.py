@@ -115,6 +115,20 @@ def test_label_smoothing_worked_out_by_hand():
         assert float(loss(target, logits)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("name", ["focal", "binary-focal"])
+def test_what_smoothing_spreads_weighs_as_much_as_the_picture(name):
+    classes = classes_of(name)
+    alpha = 0.9 if name in BINARY else [1.0, 5.0, 0.2]
+    weights = [0.1, 0.9] if name in BINARY else alpha
+    _, z = random_case(0, len(classes))
+    z = one_logit(z[:1]) if name in BINARY else z[:1]
+    for index, weight in enumerate(weights):
+        target = np.eye(len(classes), dtype=np.float32)[[index]]
+        expected = weight * float(build(name, smoothing=0.2)(target, z))
+        weighed = build(name, smoothing=0.2, alpha=alpha)
+        assert float(weighed(target, z)) == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_focal_with_gamma_0_is_cross_entropy(seed):
     targets, z = random_case(seed, 3)

@@ -8,7 +8,10 @@ from typing import Any
 from dnncli.cli import output
 from dnncli.results import Progress, no_progress
 
-_SHOWN = ("loss", "accuracy", "val_loss", "val_accuracy")
+_SHOWN = (
+    *("loss", "accuracy", "val_loss", "val_accuracy"),
+    *("val_precision_at_recall", "val_average_precision"),
+)
 
 
 class LazyListener:
@@ -38,6 +41,16 @@ class LazyListener:
             f"{plan['test']:,} kept for the test. At most {plan['epochs']} epochs of "
             f"{plan['steps_per_epoch']:,} steps; the best epoch is chosen by {plan['monitor']}."
         )
+        if "positive" in plan:
+            output.hint(
+                f"'{plan['positive']}' is to be found with recall >= {plan['target_recall']:g}: "
+                f"{plan['train_positives']:,} to train on, "
+                f"{plan['val_positives']:,} to validate on."
+            )
+        if "loss_weights" in plan:
+            weights = plan["loss_weights"].items()
+            shown = ", ".join(f"{name} {weight:.3g}" for name, weight in weights)
+            output.hint(f"What a picture of each class weighs in the loss: {shown}.")
 
     def _step(self, done: int, total: int, logs: Mapping[str, float]) -> None:
         if self._task is None:

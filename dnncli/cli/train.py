@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dnncli.services.train import TrainResult
 
 DATA_PANEL, MODEL_PANEL, FIT_PANEL = "Data", "Network", "Training"
+GOAL_PANEL = "What counts as good"
 
 
 def train(
@@ -37,6 +38,12 @@ def train(
     as_json: AsJson = False,
     split: Annotated[
         str | None, typer.Option(help="A split.csv to use.", rich_help_panel=DATA_PANEL)
+    ] = None,
+    val: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the rows that are not test, to validate on.", rich_help_panel=DATA_PANEL
+        ),
     ] = None,
     classes: Annotated[
         str | None,
@@ -117,7 +124,7 @@ def train(
     ] = None,
     class_weight: Annotated[
         str | None,
-        typer.Option(help="none, balanced, or a TOML file.", rich_help_panel=FIT_PANEL),
+        typer.Option(help="auto, none, balanced, or a TOML file.", rich_help_panel=FIT_PANEL),
     ] = None,
     early_stop: Annotated[
         int | None,
@@ -127,9 +134,31 @@ def train(
             rich_help_panel=FIT_PANEL,
         ),
     ] = None,
+    regime: Annotated[
+        str | None,
+        typer.Option(
+            help="balanced; high-recall: --positive must not be missed.", rich_help_panel=GOAL_PANEL
+        ),
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS", help="Choose thresholds for this class.", rich_help_panel=GOAL_PANEL
+        ),
+    ] = None,
+    recall: Annotated[
+        float | None,
+        typer.Option(help="Share of the positives to find [0.95].", rich_help_panel=GOAL_PANEL),
+    ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="Of the certified threshold [0.95].", rich_help_panel=GOAL_PANEL),
+    ] = None,
     beta: Annotated[
         float | None,
-        typer.Option(help="F_beta picks the best epoch.", rich_help_panel=FIT_PANEL),
+        typer.Option(
+            help="F_beta picks the best epoch of --regime balanced.", rich_help_panel=GOAL_PANEL
+        ),
     ] = None,
     precision: Annotated[
         str | None,
@@ -160,6 +189,7 @@ def train(
             deterministic=deterministic,
             out=out,
             split=split,
+            val=val,
             classes=parse_classes(classes) or None,
             group_by=group_by,
             on_bad=on_bad,
@@ -182,6 +212,10 @@ def train(
             loss=loss,
             class_weight=class_weight,
             early_stop=early_stop,
+            regime=regime,
+            positive=positive,
+            recall=recall,
+            confidence=confidence,
             beta=beta,
             precision=precision,
         )
@@ -192,6 +226,8 @@ def train(
     else:
         output.lines([result["config"].rstrip(), "", "# The plan"])
         output.lines(f"# {name} = {value}" for name, value in result["plan"].items())
+        for note in result["notes"]:
+            output.hint(note)
 
 
 def _batch_size(text: str | None) -> int | str | None:
@@ -208,6 +244,7 @@ def _show(result: "TrainResult", data: Path) -> None:
         ("parameters", result.parameters),
         ("training time", f"{result.seconds:.1f} s"),
     ]
+    chosen = result.chosen_by_validation
     if result.validation:
         macro = result.validation["averages"]["macro"]
         rows += [
@@ -217,7 +254,36 @@ def _show(result: "TrainResult", data: Path) -> None:
             ("recall (macro)", macro["recall"]),
             *((f"F{beta} (macro)", value) for beta, value in macro["f"].items()),
         ]
-    output.table(["", str(result.run)], rows)
-    if result.validation:
-        output.hint("The validation rows chose the epoch, so their scores are flattering.")
-    output.hint(f"Judge the model on other rows: dnncli eval {result.run} {data}")
+    output.table(["", str(result.run)], [*rows, *_threshold(chosen), *_calibration(result)])
+    if chosen.get("refusal"):
+        output.warn(f"{chosen['refusal']} {chosen['rule']} was taken instead of a certificate.")
+    judge = f"dnncli eval {result.run} {data}"
+    if chosen:
+        what = ["the epoch", "the temperature"]
+        if "threshold" in chosen:
+            what.insert(1, "the threshold")
+            judge += f" --thresholds {result.run / 'thresholds.json'}"
+        listed = f"{', '.join(what[:-1])} and {what[-1]}"
+        output.hint(f"The validation rows chose {listed}, so their scores are flattering.")
+    output.hint(f"Judge the model on other rows: {judge}")
+
+
+def _threshold(chosen: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Rows about the threshold that the validation rows chose, if they did."""
+    if "threshold" not in chosen:
+        return []
+    name, goal = chosen["positive"], f"recall >= {chosen['target_recall']:g}"
+    return [
+        (f"threshold of {name} ({chosen['rule']}, {goal})", f"{chosen['threshold']:.6g}"),
+        (f"precision of {name} there", chosen["precision"]),
+        (f"recall of {name} there", chosen["recall"]),
+    ]
+
+
+def _calibration(result: "TrainResult") -> list[tuple[str, Any]]:
+    """One row about the temperature, if one was fitted."""
+    fitted = result.calibration
+    if not fitted:
+        return []
+    before, after = (output.number(fitted[key]) for key in ("ece", "ece_after"))
+    return [(f"temperature {output.number(fitted['temperature'])}: ECE", f"{before} -> {after}")]

@@ -1,7 +1,7 @@
 """From a plan to a network in training: everything of `train` that needs Keras."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,17 @@ from dnncli.data.normalize import layers as normalization_layers
 from dnncli.data.pipeline import ImageFormat, Loader, Targets
 from dnncli.data.split import write_split
 from dnncli.errors import DataError
-from dnncli.metrics.counts import count
-from dnncli.metrics.decisions import decisions_of
-from dnncli.metrics.report import score_report
 from dnncli.networks.network import Network, build_network, parameters
-from dnncli.predictions import Predictions
-from dnncli.results import Progress, plain, write_json, write_text
+from dnncli.results import Progress, write_json, write_text
 from dnncli.rundir import RunDir
+from dnncli.services import predict
 from dnncli.services.plan import Plan, known_range
-from dnncli.services.train import TrainResult
+from dnncli.services.regime import check_rows, class_counts
 from dnncli.training import backup
-from dnncli.training.backup import Backup, TrainState
+from dnncli.training.backup import Backup
 from dnncli.training.listener import Listener
 from dnncli.training.loop import Batches, Fit
+from dnncli.training.recall import AVERAGE_PRECISION, PRECISION_AT_RECALL, RecallJudge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +38,8 @@ class Job:
 
     plan: Plan  # without rows that could not be decoded
     fit: Fit
-    validation: Loader
     val_rows: NDArray[np.int64]
+    val_probs: Callable[[], NDArray[np.float32]]  # (n, C) by the network as it is now
 
 
 _STATISTICS_BATCH = 256  # pictures read at a time when a normalisation is fitted
@@ -81,7 +79,9 @@ def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener |
         normalization=normalization_layers(normalization),
         seed=config.run.seed,
         value_range=value_range,
+        class_shares=plan.start_shares,
     )
+    val_probs = _predictor(network, validation, val_rows)
     for note in plan.notes:
         listener.note(note)
     listener.plan(plan.summary() | {"parameters": parameters(network).total})
@@ -91,19 +91,43 @@ def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener |
         class_names=plan.dataset.class_names,
         batches=_batches(plan, loader, train_rows, validation, val_rows, value_range),
         monitor=plan.monitor,
+        ties=(AVERAGE_PRECISION,) if plan.monitor == PRECISION_AT_RECALL else (),
+        judge=_judge(plan, val_probs, val_rows),
         run=run,
         card=_card(plan, normalization, network, value_range),
         listener=listener,
     )
     fit.check()
-    return Job(plan=plan, fit=fit, validation=validation, val_rows=val_rows)
+    return Job(plan=plan, fit=fit, val_rows=val_rows, val_probs=val_probs)
+
+
+def _predictor(
+    network: Network, loader: Loader, rows: NDArray[np.int64]
+) -> Callable[[], NDArray[np.float32]]:
+    """Predicts `rows` exactly as `dnncli predict` would with the network as it then is."""
+    call = predict.forward(network.serving)
+    return lambda: predict.run_model(call, loader, rows, batch_size=predict.BATCH_SIZE)
+
+
+def _judge(
+    plan: Plan, val_probs: Callable[[], NDArray[np.float32]], val_rows: NDArray[np.int64]
+) -> RecallJudge | None:
+    """Scores every epoch for the class that must not be missed, if one was named."""
+    positive = plan.positive
+    if positive is None or not len(val_rows):
+        return None
+    return RecallJudge(
+        lambda: val_probs()[:, positive],
+        plan.validation.labels[val_rows] == positive,
+        recall=plan.config.regime.recall,
+    )
 
 
 def _without(plan: Plan, train_rows: NDArray[np.int64], val_rows: NDArray[np.int64]) -> Plan:
     """The plan without the rows that could not be decoded, which become problems of the data.
 
     Raises:
-        DataError: if no row is left to train on.
+        DataError: if no row is left to train on, or to tell a good epoch by.
     """
     if not len(train_rows):
         raise DataError(f"{plan.config.data.path}: no training picture can be decoded.")
@@ -112,6 +136,13 @@ def _without(plan: Plan, train_rows: NDArray[np.int64], val_rows: NDArray[np.int
         bad = np.union1d(bad, np.setdiff1d(plan.val_rows, val_rows))
     if not len(bad) and len(val_rows) == len(plan.val_rows):
         return plan
+    if plan.positive is not None:
+        check_rows(
+            plan.config,
+            positive=plan.positive,
+            train_counts=class_counts(plan.dataset, train_rows),
+            val_counts=class_counts(plan.validation, val_rows),
+        )
     problems = [Problem(path=plan.dataset.ids[row], what="cannot be decoded") for row in bad]
     splits = plan.dataset.splits.copy()
     splits[bad] = ""
@@ -299,40 +330,3 @@ def write_run(plan: Plan, run: RunDir, job: Job, *, command: Sequence[str]) -> N
 def load_backup(run: RunDir) -> Backup | None:
     """The backup to go on from; None if the run was stopped before its first."""
     return backup.load(run.backup) if run.backup.exists() else None
-
-
-def result(plan: Plan, run: RunDir, job: Job, state: TrainState) -> TrainResult:
-    """Score best.keras on the validation rows, and say how the run ended."""
-    from dnncli.services import predict
-
-    validation: dict[str, Any] = {}
-    if len(job.val_rows):
-        truth = predict.truth_of(plan.validation, job.val_rows)
-        labels = plan.validation.labels[job.val_rows]
-        probs = predict.run_model(
-            job.fit.network.serving, job.validation, job.val_rows, batch_size=128
-        )
-        predictions = Predictions(
-            ids=truth.ids, class_names=truth.class_names, kind="probability", probs=probs
-        )
-        decided = decisions_of(predictions, tie="abstain").classes
-        counts = count(labels, decided, n_classes=len(truth.class_names))
-        scores = score_report(
-            counts, classes=truth.class_names, betas=(plan.config.regime.beta,), undefined="skip"
-        )
-        validation = {"n": len(truth), **plain(scores)}
-    return TrainResult(
-        schema="dnncli.train/1",
-        run=run.path,
-        state="done",
-        stopped=state.finished,
-        epochs=state.epoch,
-        best_epoch=state.best_epoch,
-        monitor=plan.monitor,
-        best_value=float("nan") if state.best_value is None else state.best_value,
-        parameters=parameters(job.fit.network).total,
-        seconds=state.seconds,
-        validation=validation,
-        classes=plan.dataset.class_names,
-        notes=plan.notes,
-    )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dnncli import registry
 from dnncli.augmentation.policies import Policy, load_policy
-from dnncli.config import TrainConfig, read_toml
+from dnncli.config import TrainConfig
 from dnncli.data.dataset import ArrayImages, Dataset
 from dnncli.data.detect import open_dataset
 from dnncli.data.health import health
@@ -18,6 +18,7 @@ from dnncli.data.shapes import default_channels, default_image_size
 from dnncli.data.split import assign_splits
 from dnncli.errors import ConfigError, DataError
 from dnncli.results import Progress, no_progress
+from dnncli.services import regime
 
 # Pictures of a micro-batch times their pixels: keeps activations of the small networks near 0.5 GB.
 _MICRO_BATCH_PIXELS = 2**18
@@ -26,7 +27,6 @@ _BATCH_SIZES = ((20_000, 64), (2_000, 32), (0, 16))
 _UPDATES = 4_000
 _EPOCHS = (12, 80)  # fewest and most epochs that are chosen for the user
 _IMAGENET_SIZE = (224, 224)
-CLASS_WEIGHTS = ("none", "balanced")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,9 @@ class Plan:
     accumulate: int  # steps per update of the weights
     policy: Policy
     class_weights: NDArray[np.float32] | None  # (C,)
+    loss_weights: NDArray[np.float64]  # (C,) class weight times the loss's alpha
+    start_shares: NDArray[np.float64] | None  # (C,) what the untrained network answers; None: free
+    positive: int | None  # index of the class that must not be missed
     monitor: str  # log name of the value that picks the best epoch
     notes: tuple[str, ...]  # what the user should know
 
@@ -67,8 +70,30 @@ class Plan:
             "steps_per_update": self.accumulate,
             "epochs": self.config.fit.epochs,
             "monitor": self.monitor,
+            **self._goal(),
             "verbose": self.config.fit.verbose,
         }
+
+    def _goal(self) -> dict[str, Any]:
+        """What must not be missed, and what is done for it; as far as it was asked for."""
+        wanted = self.config.regime
+        goal: dict[str, Any] = {"regime": wanted.name}
+        if self.positive is not None:
+            in_training = regime.class_counts(self.dataset, self.train_rows)
+            in_validation = regime.class_counts(self.validation, self.val_rows)
+            goal |= {
+                "positive": wanted.positive,
+                "target_recall": wanted.recall,
+                "confidence": wanted.confidence,
+                "train_positives": int(in_training[self.positive]),
+                "val_positives": int(in_validation[self.positive]),
+            }
+        if np.ptp(self.loss_weights):
+            names = self.dataset.class_names
+            goal["loss_weights"] = dict(
+                zip(names, self.loss_weights.round(4).tolist(), strict=True)
+            )
+        return goal
 
 
 def make_plan(
@@ -111,6 +136,8 @@ def make_plan(
     train_rows, val_rows = dataset.rows("train"), validation.rows("val")
     if not len(train_rows):
         raise DataError(f"{config.data.path}: no row is left for training. Lower data.val or test.")
+    goal = regime.settle(config, dataset, train_rows, validation, val_rows)
+    config = goal.config
     size = config.data.image_size or _image_size(config, dataset)
     batch_size, accumulate = _batches(config, len(train_rows), pixels=size[0] * size[1])
     config = _settle_length(config, updates=-(-len(train_rows) // (batch_size * accumulate)))
@@ -125,9 +152,12 @@ def make_plan(
         batch_size=batch_size,
         accumulate=accumulate,
         policy=policy,
-        class_weights=_class_weights(config, dataset, train_rows),
+        class_weights=goal.class_weights,
+        loss_weights=goal.loss_weights,
+        start_shares=goal.start_shares,
+        positive=goal.positive,
         monitor=_monitor(config, has_validation=bool(len(val_rows))),
-        notes=(*map(str, notes), *_health_notes(dataset)),
+        notes=(*map(str, notes), *_health_notes(dataset), *goal.notes),
     )
 
 
@@ -181,8 +211,8 @@ def _val_share(config: TrainConfig) -> float:
 def _settle(config: TrainConfig) -> TrainConfig:
     """Replace `auto` and file names by what they stand for; everything that needs no data."""
     model, loss, fit = config.model, config.loss, config.fit
-    if isinstance(fit.class_weight, str) and fit.class_weight not in CLASS_WEIGHTS:
-        fit = replace(fit, class_weight=_read_class_weights(fit.class_weight))
+    if isinstance(fit.class_weight, str) and fit.class_weight not in regime.CLASS_WEIGHTS:
+        fit = replace(fit, class_weight=regime.read_class_weights(fit.class_weight))
     if model.name == "auto":
         model = replace(model, name="cnn")
     if loss.name == "auto":
@@ -216,16 +246,16 @@ def _settle(config: TrainConfig) -> TrainConfig:
 
 def _settle_length(config: TrainConfig, *, updates: int) -> TrainConfig:
     """Choose epochs and patience where they were left open, from the updates of one epoch."""
-    fit, regime = config.fit, config.regime
+    fit = config.fit
     epochs = fit.epochs
     if epochs is None:
         fewest, most = _EPOCHS
         epochs = min(max(round(_UPDATES / (fit.steps_per_epoch or updates)), fewest), most)
-    patience = regime.early_stop
+    patience = config.regime.early_stop
     if patience is None:
         patience = -(-epochs // 2)
     return replace(
-        config, fit=replace(fit, epochs=epochs), regime=replace(regime, early_stop=patience)
+        config, fit=replace(fit, epochs=epochs), regime=replace(config.regime, early_stop=patience)
     )
 
 
@@ -255,50 +285,15 @@ def _batches(config: TrainConfig, n_rows: int, *, pixels: int) -> tuple[int, int
     return micro, -(-n_rows // micro)
 
 
-def _class_weights(
-    config: TrainConfig, dataset: Dataset, train_rows: NDArray[np.int64]
-) -> NDArray[np.float32] | None:
-    """(C,) weight of each class, or None if all are 1."""
-    given = config.fit.class_weight
-    names = dataset.class_names
-    if given == "none":
-        return None
-    counts = np.bincount(dataset.labels[train_rows], minlength=len(names))
-    if isinstance(given, str):  # balanced
-        present = np.maximum(counts, 1)
-        return (counts.sum() / (np.count_nonzero(counts) * present)).astype(np.float32)
-    wrong = [name for name in given if name not in names]
-    if wrong:
-        lines = [registry.unknown(name, names, kind="class") for name in wrong]
-        raise ConfigError("fit.class_weight:", lines)
-    return np.array([given.get(name, 1.0) for name in names], np.float32)
-
-
-def _read_class_weights(text: str) -> dict[str, float]:
-    """Class weights from a TOML file of lines `name = weight`."""
-    path = Path(text)
-    if not path.is_file():
-        raise ConfigError(
-            f"{registry.unknown(text, CLASS_WEIGHTS, kind='class weight')[:-1]}; "
-            "or a TOML file of lines 'class = weight'."
-        )
-    weights = read_toml(path)
-    wrong = [
-        f"{name}: {value!r} is not a weight >= 0."
-        for name, value in weights.items()
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0
-    ]
-    if wrong:
-        raise ConfigError(f"{path}:", wrong)
-    return {name: float(value) for name, value in weights.items()}
-
-
 def _monitor(config: TrainConfig, *, has_validation: bool) -> str:
     """Log name of the value that picks the best epoch and stops training."""
-    regime = config.regime
-    name: str = regime.monitor
+    wanted = config.regime
+    name: str = wanted.monitor
+    if name == "auto":
+        name = "precision-at-recall" if wanted.name == regime.HIGH_RECALL else "f"
     if name == "f":
-        name = f"f{regime.beta:g}"
+        name = f"f{wanted.beta:g}"
+    name = name.replace("-", "_")
     return f"val_{name}" if has_validation else name
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dnncli.data.dataset import UNLABELLED, ArrayImages, Dataset
 from dnncli.data.detect import open_dataset
 from dnncli.data.header import MAX_PIXELS
+from dnncli.data.ids import as_ids
 from dnncli.data.predictions import write_predictions
 from dnncli.data.split import apply_split
 from dnncli.errors import ConfigError, DataError, ModelError
@@ -23,6 +24,7 @@ from dnncli.results import Progress, no_progress
 from dnncli.rundir import RunDir, is_run
 
 ALL = "all"
+BATCH_SIZE = 128  # pictures predicted at a time, unless told otherwise
 _UNIT = 1.0  # pixels up to here are on the scale 0..1
 
 
@@ -57,7 +59,7 @@ def predict(
     *,
     out: str | Path,
     split: str | None = None,
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
     on_bad: str = "skip",
     overwrite: bool = False,
     progress: Progress = no_progress,
@@ -100,7 +102,7 @@ def predict_rows(
     data: str | Path | None = None,
     *,
     split: str | None = None,
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
     on_bad: str = "skip",
     progress: Progress = no_progress,
 ) -> tuple[Predictions, Predictions, tuple[str, ...]]:
@@ -248,7 +250,7 @@ def check_range(dataset: Dataset, trained: Sequence[float], *, data: str) -> Non
 
 
 def compute(
-    chosen: Rows, *, batch_size: int = 128, progress: Progress = no_progress
+    chosen: Rows, *, batch_size: int = BATCH_SIZE, progress: Progress = no_progress
 ) -> Predictions:
     """Load the model and predict the chosen rows, in order."""
     from dnncli import devices
@@ -268,10 +270,14 @@ def compute(
         workers=devices.cores(),
     )
     probs = run_model(
-        load_model(chosen.model), loader, chosen.rows, batch_size=batch_size, progress=progress
+        forward(load_model(chosen.model)),
+        loader,
+        chosen.rows,
+        batch_size=batch_size,
+        progress=progress,
     )
     return Predictions(
-        ids=tuple(chosen.dataset.ids[row] for row in chosen.rows),
+        ids=as_ids(chosen.dataset.ids[row] for row in chosen.rows),
         class_names=tuple(card["classes"]),
         kind="probability",
         probs=probs,
@@ -285,15 +291,22 @@ def compute(
     )
 
 
+def forward(model: Any) -> Any:
+    """The model as one graph: (B, H, W, c) pictures -> (B, C) probabilities."""
+    import tensorflow as tf
+
+    return tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+
+
 def run_model(
-    model: Any,
+    call: Any,
     loader: Any,
     rows: NDArray[np.int64],
     *,
     batch_size: int,
     progress: Progress = no_progress,
 ) -> NDArray[np.float32]:
-    """(n, C) probabilities of `rows`, in order.
+    """(n, C) probabilities of `rows`, in order, by what `forward` made.
 
     Raises:
         DataError: if a picture cannot be decoded; it is named.
@@ -302,7 +315,6 @@ def run_model(
 
     from dnncli.data import pipeline
 
-    call = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
     found: list[NDArray[np.float32]] = []
     done = 0
     try:
@@ -328,7 +340,7 @@ def truth_of(dataset: Dataset, rows: Sequence[int] | NDArray[np.int64]) -> Predi
         missing = [dataset.ids[row] for row, label in zip(rows, labels) if label == UNLABELLED]
         raise DataError("Rows without a label cannot be evaluated:", missing)
     return Predictions(
-        ids=tuple(dataset.ids[row] for row in rows),
+        ids=as_ids(dataset.ids[row] for row in rows),
         class_names=dataset.class_names,
         kind="label",
         labels=labels,

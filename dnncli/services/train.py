@@ -37,6 +37,8 @@ class TrainResult:
     parameters: int
     seconds: float  # of training, start-up excluded
     validation: dict[str, Any]  # scores of best.keras on the validation rows
+    chosen_by_validation: dict[str, Any]  # epoch, temperature; threshold of the positive class
+    calibration: dict[str, Any]  # temperature, and what it changes on the validation rows
     classes: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -93,20 +95,32 @@ def train(
         Interrupted: after Ctrl-C, with what was finished saved.
     """
     merged, asked = load_config(data, file=config, settings=settings, options=options)
-    from dnncli.services.plan import make_plan  # only now: a typo is answered without NumPy
-
     run = None
     if resume:
         run, merged = _resumed(merged, asked)
+    _check_target(merged, asked)
+    from dnncli.services.plan import make_plan  # only now: a typo is answered without NumPy
+
     split = run.split if run and run.split.exists() else None
     plan = make_plan(merged, split=split, progress=progress)
     if dry_run:
-        return {"config": configuration.as_toml(plan.config), "plan": plan.summary()}
+        return {
+            "config": configuration.as_toml(plan.config),
+            "plan": plan.summary(),
+            "notes": list(plan.notes),
+        }
     if run is None:
         run = rundir.choose(merged.run.out, data=Path(data), model=plan.config.model.name)
     else:
         _check_same_data(run, plan)
     return _execute(plan, run, resume=resume, progress=progress, listener=listener)
+
+
+def _check_target(merged: TrainConfig, asked: Mapping[str, Any]) -> None:
+    """Refuse a target recall of no class: it would change nothing."""
+    idle = [key for key in ("regime.recall", "regime.confidence") if key in asked]
+    if idle and not merged.regime.positive:
+        raise ConfigError(f"{idle[0]}: of which class? Name it with --positive CLASS.")
 
 
 def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainConfig]:
@@ -158,7 +172,7 @@ def _execute(
     from dnncli import devices
 
     devices.load_tensorflow()
-    from dnncli.services import fitting
+    from dnncli.services import fitting, outcome
 
     settings = plan.config.run
     devices.configure(
@@ -180,7 +194,7 @@ def _execute(
         )
     try:
         state = job.fit.train(saved)
-        result = fitting.result(plan, run, job, state)
+        result = outcome.finish(job, run, state)
     except KeyboardInterrupt as interrupt:
         run.update(state="interrupted", ended=rundir.now())
         raise Interrupted(
