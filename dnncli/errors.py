@@ -34,5 +34,9 @@ class ModelError(DnncliError):
     """A model, its weights or its run folder do not fit."""
 
 
+class GateError(Exception):
+    """A score is below what `--fail-under` asks for; everything is written. Exit code 3."""
+
+
 class Interrupted(Exception):  # noqa: N818 - a wish of the user, not an error
     """The user pressed Ctrl-C; what was finished is saved. Exit code 130."""

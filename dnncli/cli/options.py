@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dnncli.errors import ConfigError, DnncliError, Interrupted
+from dnncli.errors import ConfigError, DnncliError, GateError, Interrupted
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Seed = Annotated[int, typer.Option(help="Every random choice follows from it.", min=0)]
@@ -35,8 +35,8 @@ _ALWAYS = {"quiet": Quiet, "debug": Debug}
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Add `--quiet` and `--debug` to a command, and turn its errors into exit codes.
 
-    0 done, 2 the user's mistake, 130 interrupted. Anything else is a bug of ours: its traceback is
-    shown and the exit code is 1.
+    0 done, 2 the user's mistake, 3 a score below --fail-under, 130 interrupted. Anything else is a
+    bug of ours: its traceback is shown and the exit code is 1.
     """
 
     @functools.wraps(function)
@@ -51,6 +51,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 traceback.print_exc()
             output.error(str(error))
             raise typer.Exit(2) from error
+        except GateError as error:
+            output.error(str(error), label="not met")
+            raise typer.Exit(3) from error
         except (Interrupted, KeyboardInterrupt) as error:
             output.error(str(error) or "Interrupted.", label="interrupted")
             raise typer.Exit(130) from error
