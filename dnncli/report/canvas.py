@@ -58,6 +58,9 @@ def drawn(
         "axes.titlelocation": "left",
         "legend.fontsize": 8.5,
         "legend.frameon": False,
+        "legend.title_fontsize": 8.5,
+        "figure.constrained_layout.w_pad": 0.1,
+        "figure.constrained_layout.h_pad": 0.08,
     }
     with matplotlib.rc_context(settings):  # type: ignore[arg-type]
         figure = Figure(figsize=size, dpi=DPI, layout="constrained")
@@ -76,6 +79,8 @@ def shown_names(names: Iterable[str], *, limit: int = _NAME) -> dict[str, str]:
     names = list(names)
     fonts = list(fonts_for(names).values())
     shown = {name: shortened(drawable(name, fonts), limit) for name in names}
+    # Matplotlib leaves out of a legend what begins with an underscore.
+    shown = {name: f" {look}" if look.startswith("_") else look for name, look in shown.items()}
     looks = list(shown.values())
     twice = (
         {look for look in looks if looks.count(look) > 1} if len(set(looks)) < len(looks) else ()

@@ -46,7 +46,7 @@ def missed_and_false_alarms(
     if truth.members is not None:
         is_positive, is_flagged = truth.members[:, index], decisions[:, index]
     else:
-        is_positive, is_flagged = np.equal(truth.labels, index), decisions == index
+        is_positive, is_flagged = np.asarray(truth.labels) == index, decisions == index
     return tuple(  # type: ignore[return-value]
         _distances(
             predictions, truth, decisions, np.flatnonzero(where), index=index, threshold=threshold

@@ -104,14 +104,17 @@ def _sheet(path: Path, wrong: "pl.DataFrame", pictures: Pictures, *, n: int) -> 
         if len(wrong) > len(tiles)
         else (f"All {len(tiles)} mistakes")
     )
-    write_sheet(path, tiles, title=f"{title} on {n:,} rows: id, truth → decision, probabilities")
+    write_sheet(
+        path, tiles, title=f"{title} on {n:,} rows: id, truth, → decision, and their scores"
+    )
 
 
 def _captions(line: Mapping[str, Any]) -> tuple[str, ...]:
-    scores = [line["score_truth"], line["score_decision"]]
-    said = " → ".join("n/a" if score is None else f"{score:.3g}" for score in scores)
-    names = f"{line['truth']} → {line['decision'] or '(undecided)'}"
-    return (line["id"], names) if scores == [None, None] else (line["id"], names, said)
+    sides = []
+    for side in ("truth", "decision"):
+        score = line[f"score_{side}"]
+        sides.append((line[side] or "(undecided)") + ("" if score is None else f": {score:.3g}"))
+    return line["id"], sides[0], f"→ {sides[1]}"
 
 
 def _written(

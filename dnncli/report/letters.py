@@ -41,10 +41,10 @@ def fonts_for(texts: Iterable[str]) -> dict[str, Path]:
 
 def drawable(text: str, fonts: Iterable[Path]) -> str:
     """`text` with every character that none of the fonts holds written as its escape."""
-    known = frozenset[int]().union(*map(_characters, fonts))
+    known = [_characters(font) for font in fonts]
 
     def shown(character: str) -> str:
-        if character.isprintable() and ord(character) in known:
+        if character.isprintable() and any(ord(character) in some for some in known):
             return character
         return character.encode("unicode_escape", "surrogatepass").decode()
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Pictures = Callable[[NDArray[np.int64]], Sequence[NDArray | str]]
 
 TILES = 36  # on a sheet
-SIDE = 132  # pixels of a tile's square
+SIDE = 150  # pixels of a tile's square
 
 _COLUMNS = 6
 _TITLE_COLUMNS = 4  # at least so wide, for the title
@@ -36,7 +36,7 @@ _GAP = 10  # pixels between tiles
 _LETTERS = 11  # pixels, height of the letters
 _LINE = 15  # pixels from line to line
 _HEAD = _LINE + 2 * _GAP  # pixels above the tiles
-_WRAP, _REASON_LINES = 20, 8  # characters a line and lines of a reason
+_WRAP, _REASON_LINES = 23, 9  # characters a line and lines of a reason
 _PAPER, _INK, _MISSING, _BEHIND = "white", "black", "#bdbdbd", "#efefef"
 
 

@@ -68,12 +68,20 @@ def precision_recall_plot(
             base = curve.positives / max(curve.positives + curve.negatives, 1e-300)
             label = f"{names[name]}: average precision {values[name]:.3f}, base rate {base:.3g}"
             axes.step(
-                [0, *curve.recall], [curve.precision[0], *curve.precision], label=label, **line
+                np.append(0, curve.recall),
+                np.append(curve.precision[0], curve.precision),
+                label=label,
+                **line,
             )
             if len(choice.single) == 1 or name == positive:
                 axes.axhline(base, color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
                 axes.annotate(
-                    "base rate", (0.01, base), color=FAINT, fontsize=8, ha="left", va="bottom"
+                    f"base rate of {names[name]}",
+                    (0.01, base),
+                    color=FAINT,
+                    fontsize=8,
+                    ha="left",
+                    va="bottom",
                 )
             _mark(axes, curves[name], (thresholds or {}).get(name), ("recall", "precision"), line)
         if len(choice.defined) > len(choice.single):
@@ -107,8 +115,8 @@ def roc_plot(
             curve, line = thinned(curves[name], limit=_POINTS), _line(index, name == positive)
             label = f"{names[name]}: area under the curve {values[name]:.3f}"
             axes.plot(
-                [0, *curve.fp / curve.negatives],
-                [0, *curve.recall],
+                np.append(0, curve.fp / curve.negatives),
+                np.append(0, curve.recall),
                 label=label,
                 **{key: value for key, value in line.items() if key != "where"},
             )
@@ -211,7 +219,9 @@ def _at_recall(curve: Curve) -> NDArray[np.float64]:
 def _at_false_positives(curve: Curve) -> NDArray[np.float64]:
     """(G,) true positive rate at each false positive rate, on the straight lines of the curve."""
     return np.interp(
-        np.linspace(0, 1, _GRID), np.append(0, curve.fp / curve.negatives), [0, *curve.recall]
+        np.linspace(0, 1, _GRID),
+        np.append(0, curve.fp / curve.negatives),
+        np.append(0, curve.recall),
     )
 
 
@@ -222,12 +232,14 @@ def _finish(
     if len(choice.single) == 1 and len(names) <= 2:
         about = f"'{names[choice.single[0]]}' against the rest"
     axes.set_title(f"{what}: {about} (n = {n:,})")
-    axes.set(xlim=(0, 1), ylim=(0, 1.01))
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     if not choice.single:
         axes.text(0.5, 0.5, "No curve is defined.", ha="center", va="center", fontsize=12)
     handles, labels = axes.get_legend_handles_labels()
     note = "\n".join(choice.notes)
     if handles:
-        figure.legend(handles, labels, loc="outside lower left", title=note or None)
+        figure.legend(
+            handles, labels, loc="outside lower left", title=note or None, alignment="left"
+        )
     elif note:
         figure.supxlabel(note, fontsize=8.5, x=0.02, ha="left")

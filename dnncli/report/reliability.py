@@ -29,14 +29,20 @@ def reliability_plot(
     filled = bins["count"] > 0
     with drawn(path, size=(6.4, 6.6), names=[of or ""]) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-        what = "best class" if of is None else f"'{shown_names([of])[of]}'"
+        what = "class with the best score" if of is None else f"'{shown_names([of])[of]}'"
         upper.set_title(
             f"Reliability of the {what} (n = {n:,}, {len(filled)} bins)\n"
-            f"calibration error {_said(calibration.ece)}, Brier score {_said(calibration.brier)}, "
+            f"ECE {_said(calibration.ece)}, Brier score {_said(calibration.brier)}, "
             f"log loss {_said(calibration.log_loss)}"
         )
-        upper.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
-        upper.annotate("as sure as right", (0.02, 0.06), color=FAINT, fontsize=8)
+        upper.plot(
+            [0, 1],
+            [0, 1],
+            color=FAINT,
+            linewidth=1,
+            linestyle=(0, (2, 2)),
+            label="as sure as right",
+        )
         x, y = bins["confidence"][filled], bins["accuracy"][filled]
         upper.plot(x, y, color=COLOURS[0], linewidth=1, alpha=0.5)
         bars = np.stack([y - bins["accuracy_lo"][filled], bins["accuracy_hi"][filled] - y])
@@ -44,8 +50,8 @@ def reliability_plot(
             x, y, np.maximum(bars, 0) if exact else None, fmt="o", color=COLOURS[0], markersize=5,
             capsize=3, linewidth=1.2, label="share in each bin" + ", exact 95 % interval" * exact,
         )  # fmt: skip
-        upper.legend(loc="upper left")
-        upper.set(xlim=(0, 1), ylim=(0, 1.01))
+        figure.legend(loc="outside lower left", ncols=2)
+        upper.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         upper.set_ylabel("Share that is right" if of is None else "Share that is of the class")
         width = bins["hi"] - bins["lo"]
         lower.bar(

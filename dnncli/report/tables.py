@@ -43,12 +43,20 @@ def curve_table(curves: Mapping[str, Curve]) -> tuple["pl.DataFrame", tuple[str,
     import polars as pl
 
     limit = max(_LEAST_POINTS, POINTS // max(1, len(curves)))
-    tables, cut = [], []
+    names: list[str] = []
+    kinds: list[str] = []
+    parts: list[dict[str, NDArray]] = []
+    cut = []
     for name, curve in curves.items():
         points = thinned(curve, limit=limit)
         if len(points.tp) < len(curve.tp):
             cut.append(f"'{name}' {len(points.tp):,} of {len(curve.tp):,}")
-        tables += [_points(name, "pr", points), _points(name, "roc", points)]
+        for kind in ("pr", "roc"):
+            parts.append(_points(kind, points))
+            rows = len(parts[-1]["tp"])
+            names += [name] * rows
+            kinds += [kind] * rows
+    columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     notes: tuple[str, ...] = ()
     if cut:
         some = ", ".join(cut[:3]) + (", ..." if len(cut) > 3 else "")
@@ -56,7 +64,7 @@ def curve_table(curves: Mapping[str, Curve]) -> tuple["pl.DataFrame", tuple[str,
             f"Points of {len(cut)} curves were left out ({some}); those kept are exact, and the "
             "areas in metrics.json are of all points.",
         )
-    return pl.concat(tables), notes
+    return pl.DataFrame({"class": names, "kind": kinds} | columns), notes
 
 
 def reliability_table(calibration: Calibration, *, exact: bool = True) -> "pl.DataFrame":
@@ -71,7 +79,9 @@ def reliability_table(calibration: Calibration, *, exact: bool = True) -> "pl.Da
     bins = calibration.bins
     low = high = np.full(len(bins.count), np.nan)
     if exact:
-        low, high = proportion_interval(np.rint(bins.accuracy * bins.count), bins.count)
+        low, high = proportion_interval(
+            np.rint(np.nan_to_num(bins.accuracy * bins.count)), bins.count
+        )
     return pl.DataFrame(
         {
             "lo": bins.lo,
@@ -85,9 +95,8 @@ def reliability_table(calibration: Calibration, *, exact: bool = True) -> "pl.Da
     )
 
 
-def _points(name: str, kind: str, curve: Curve) -> "pl.DataFrame":
-    import polars as pl
-
+def _points(kind: str, curve: Curve) -> dict[str, NDArray]:
+    """The columns of one curve; "roc" has one line more, at the start."""
     thresholds = curve.thresholds.astype(np.float64)
     tp: NDArray = curve.tp
     fp: NDArray = curve.fp
@@ -95,11 +104,11 @@ def _points(name: str, kind: str, curve: Curve) -> "pl.DataFrame":
         thresholds = np.append(np.inf, thresholds)
         tp, fp = np.append(tp.dtype.type(0), tp), np.append(fp.dtype.type(0), fp)
     with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 is undefined: an empty cell
-        rates = {
+        return {
+            "threshold": thresholds,
+            "tp": tp,
+            "fp": fp,
             "precision": tp / (tp + fp),
             "recall": tp / np.float64(curve.positives),
             "fpr": fp / np.float64(curve.negatives),
         }
-    return pl.DataFrame({"threshold": thresholds, "tp": tp, "fp": fp} | rates).select(
-        pl.lit(name).alias("class"), pl.lit(kind).alias("kind"), pl.all()
-    )
