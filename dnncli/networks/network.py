@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnncli import registry
 from dnncli.config import ModelConfig
@@ -75,7 +76,7 @@ def build_network(
     normalization: Sequence["keras.Layer"] = (),
     seed: int = 0,
     value_range: tuple[float, float] = (0.0, 255.0),
-    class_shares: Sequence[float] | None = None,
+    class_shares: Sequence[float] | NDArray[np.floating] | None = None,
 ) -> Network:
     """Build the network that the settings describe.
 
@@ -88,7 +89,8 @@ def build_network(
         normalization: layers that take raw pixels; ready-trained weights bring their own instead.
         seed: of the weights; seeds Python, NumPy and Keras.
         value_range: lowest and highest value of a raw pixel, for ready-trained weights.
-        class_shares: (C,) how common each class is; the output bias starts there. None: at 0.
+        class_shares: (C,) how common each class is; the output bias starts there, if there is a
+            layer "logits" that has one. None: at 0.
 
     Raises:
         ConfigError: if a name or an option is wrong.
@@ -231,8 +233,10 @@ def _start_at(model: "keras.Model", shares: np.ndarray) -> None:
     https://arxiv.org/abs/1708.02002
     """
     logs = np.log(np.maximum(shares, 1e-6) / np.maximum(shares, 1e-6).sum())
-    bias = model.get_layer("logits").bias
-    bias.assign(logs if bias.shape[0] > 1 else [logs[1] - logs[0]])
+    for layer in model.layers:
+        bias = getattr(layer, "bias", None)
+        if layer.name == "logits" and bias is not None:  # a user's own network may lack it
+            bias.assign(logs if bias.shape[0] > 1 else [logs[1] - logs[0]])
 
 
 def parameters(network: Network) -> Parameters:

@@ -61,11 +61,10 @@ def settle(
     config = settle_weights(config, counts=train_counts)
     class_weights = _class_weights(config, train_counts, names)
     loss_weights = weights_of(config, class_weights, n_classes=len(names))
-    masses: NDArray[np.floating] = train_counts.astype(np.float64)
+    masses = train_counts.astype(np.float64)
     if dataset.weights is not None and config.fit.sample_weight:
-        masses = np.bincount(
-            dataset.labels[train_rows], dataset.weights[train_rows], minlength=len(names)
-        )
+        masses = np.zeros(len(names))
+        np.add.at(masses, dataset.labels[train_rows], dataset.weights[train_rows])
     return Goal(
         config=config,
         positive=positive,

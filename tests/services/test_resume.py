@@ -117,6 +117,23 @@ def test_averages_of_the_weights_are_resumed_bit_for_bit(tmp_path):
     assert not np.array_equal(last.variables[0].numpy(), weights["model/0"])
 
 
+def test_a_run_for_high_recall_is_resumed_bit_for_bit(tmp_path):
+    goal = ("--regime", "high-recall", "--positive", "coat", "--recall", "0.6")
+    options = (*goal, '--set=regime.monitor="auto"', "--loss", "focal")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+    (killed / "killer.py").write_text(KILLER)
+    (killed / "kill").write_text("end 4")
+    train(whole, *options)
+    train(killed, *options, '--set=fit.callbacks=["killer:Killer"]', check=False)
+    train(killed, *goal, "--resume")
+    assert outcome(killed) == outcome(whole)
+    assert "val_precision_at_recall" in outcome(whole)[0]
+    thresholds = [(folder / "run" / "thresholds.json").read_bytes() for folder in (whole, killed)]
+    assert thresholds[0] == thresholds[1]
+
+
 def test_a_finished_run_says_so_instead_of_training_again(tmp_path, uninterrupted):
     train(tmp_path, "--epochs", "1")
     again = train(tmp_path, "--epochs", "1", "--resume", check=False)
