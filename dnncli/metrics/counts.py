@@ -14,6 +14,8 @@ UNDECIDED = -1  # the decision of a row whose highest score belongs to several c
 Tie = Literal["abstain", "class-order"]
 TIES: tuple[Tie, ...] = ("abstain", "class-order")  # the default comes first
 
+_BLOCK = 1 << 15  # rows worked on at a time: they stay in the cache
+
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
@@ -67,7 +69,7 @@ class Counts:
 
 def decide(
     probs: NDArray[np.floating], *, tie: Tie = "abstain"
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """The class with the highest score of each row, and where several share it.
 
     Scores are compared in their own precision. A row that holds NaN is undecided, but no tie.
@@ -84,24 +86,36 @@ def decide(
     """
     if probs.ndim != 2 or probs.shape[1] == 0:
         raise ValueError(f"probs must be (N, C) with C >= 1. Got {probs.shape}.")
-    decisions = probs.argmax(axis=1)
-    highest = probs.max(axis=1, keepdims=True)  # NaN if the row holds one, and NaN equals nothing
-    reached = (probs == highest).sum(axis=1)
-    tied = reached > 1
-    decisions[reached == 0] = UNDECIDED
-    if tie == "abstain":
-        decisions[tied] = UNDECIDED
+    n_rows, n_classes = probs.shape
+    decisions = np.empty(n_rows, np.int32)
+    tied = np.empty(n_rows, bool)
+    # Sums of class indices stand for the index where only one class reaches the highest score.
+    kind = np.dtype(np.uint8 if n_classes <= 255 else np.int32)
+    for start in range(0, n_rows, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        columns = np.ascontiguousarray(probs[part].T)  # column by column is what a CPU does fast
+        highest = columns.max(axis=0)  # NaN if the row holds one, and NaN equals nothing
+        reached: NDArray = np.zeros(len(highest), kind)
+        index: NDArray = np.zeros(len(highest), kind)
+        for place, column in enumerate(columns):
+            equal = (column == highest).view(np.uint8)
+            reached += equal
+            index += equal * kind.type(place)
+        decisions[part] = np.where(reached == 1, index, np.int32(UNDECIDED))
+        tied[part] = reached > 1
+    if tie == "class-order" and tied.any():
+        decisions[tied] = probs[tied].argmax(axis=1)
     return decisions, tied
 
 
-def decide_score(scores: NDArray[np.floating], *, threshold: float) -> NDArray[np.int64]:
+def decide_score(scores: NDArray[np.floating], *, threshold: float) -> NDArray[np.int32]:
     """0 (the scored class) where score >= threshold, else 1 (the rest); UNDECIDED where NaN.
 
     Args:
         scores: (N,) scores of one class against the rest.
         threshold: compared in the scores' own precision.
     """
-    decisions = np.where(scores >= scores.dtype.type(threshold), 0, 1)
+    decisions = np.where(scores >= scores.dtype.type(threshold), np.int32(0), np.int32(1))
     decisions[np.isnan(scores)] = UNDECIDED
     return decisions
 
@@ -121,7 +135,7 @@ def count(
         labels: (N,) true class indices in [0, n_classes).
         decisions: (N,) class indices in [0, n_classes), or UNDECIDED.
         n_classes: C.
-        weights: (N,) sample weights >= 0; the counts are then float64.
+        weights: (N,) sample weights >= 0; the counts are then float64, unless all weights are 1.
 
     Raises:
         ValueError: if shapes or indices do not fit.
@@ -135,18 +149,41 @@ def count(
         raise ValueError(f"weights must be (N,) = {labels.shape}. Got {weights.shape}.")
     _check_indices("labels", labels, lowest=0, n_classes=n_classes)
     _check_indices("decisions", decisions, lowest=UNDECIDED, n_classes=n_classes)
-    # Undecided rows go to one more column, so that one pass counts everything.
-    column = np.where(decisions == UNDECIDED, n_classes, decisions).astype(np.int64)
-    cell = labels.astype(np.int64) * (n_classes + 1) + column
-    if weights is None:
-        sums = np.bincount(cell, minlength=n_classes * (n_classes + 1))
+    # Undecided rows are the first of C + 1 columns, so that one pass counts everything.
+    n_cells = n_classes * (n_classes + 1)
+    if weights is None or (weights == 1).all():
+        sums: NDArray = np.zeros(n_cells, np.int64)
+        for start in range(0, len(labels), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            sums += np.bincount(_cells(labels[part], decisions[part], n_classes), minlength=n_cells)
     else:
-        # Floating point sums depend on their order; sorted, they do not depend on the rows' order.
-        order = np.lexsort((weights, cell))
-        ordered = weights[order].astype(np.float64)
-        sums = np.bincount(cell[order], ordered, minlength=n_classes * (n_classes + 1))
+        sums = ordered_sums(_cells(labels, decisions, n_classes), weights, minlength=n_cells)
     counts = sums.reshape(n_classes, n_classes + 1)
-    return Counts(confusion=counts[:, :n_classes], undecided=counts[:, n_classes])
+    return Counts(confusion=counts[:, 1:], undecided=counts[:, 0])
+
+
+def ordered_sums(
+    places: NDArray[np.integer], weights: NDArray[np.floating], *, minlength: int
+) -> NDArray[np.float64]:
+    """Sums of the weights of each place, which do not depend on the order of the rows.
+
+    Args:
+        places: (N,) whole numbers >= 0.
+        weights: (N,).
+        minlength: of the result.
+    """
+    # Floating point sums depend on their order; sorted, they do not depend on the rows' order.
+    order = np.lexsort((weights, places))
+    ordered = weights[order].astype(np.float64)
+    return np.bincount(places[order], ordered, minlength=minlength).astype(np.float64, copy=False)
+
+
+def _cells(labels: NDArray, decisions: NDArray, n_classes: int) -> NDArray[np.int64]:
+    cells = labels.astype(np.int64)
+    cells *= n_classes + 1
+    cells += decisions
+    cells += 1  # UNDECIDED is -1
+    return cells
 
 
 def confusion(

@@ -1,4 +1,4 @@
-"""How far a share can be off by chance: exact intervals of one proportion.
+"""How far a score can be off by chance: exact intervals of one proportion.
 
 They assume that rows are drawn independently from what the model will meet; a data set of many
 pictures of few things, or one that was searched for hard cases, is not such a draw.
@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dnncli.metrics.special import beta_quantile, normal_quantile
 
+FMethod = Literal["delta", "bootstrap"]  # see f_intervals
+F_METHODS: tuple[FMethod, ...] = ("delta", "bootstrap")  # the default comes first
 ProportionMethod = Literal["clopper-pearson", "wilson"]
 PROPORTION_METHODS: tuple[ProportionMethod, ...] = ("clopper-pearson", "wilson")  # default first
 
@@ -46,7 +48,7 @@ def proportion_interval(
     some = n > 0
     n_some = np.where(some, n, 1.0)
     if method == "wilson":
-        low, high = _wilson(k, n_some, normal_quantile((1 + confidence) / 2))
+        low, high = wilson(k, n_some, normal_quantile((1 + confidence) / 2))
     elif method == "clopper-pearson":
         tail = (1 - confidence) / 2
         low = _exact_end(k, n_some, tail)
@@ -82,7 +84,8 @@ def _exact_end(k: NDArray, n: NDArray, tail: float) -> NDArray[np.float64]:
     return np.where(some, beta_quantile(tail, k_some, n - k_some + 1), 0.0)
 
 
-def _wilson(k: NDArray, n: NDArray, z: float) -> tuple[NDArray, NDArray]:
+def wilson(k: NDArray, n: NDArray, z: float | NDArray) -> tuple[NDArray, NDArray]:
+    """Wilson's interval of k successes in n > 0 trials, neither of them necessarily whole."""
     square = z * z
     centre = (k + square / 2) / (n + square)
     half = z / (n + square) * np.sqrt(k * ((n - k) / n) + square / 4)

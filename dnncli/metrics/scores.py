@@ -5,17 +5,26 @@ Every value is NaN where its denominator is 0, and only there. Shapes: C classes
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from dnncli.metrics.counts import Counts
 
 Undefined = Literal["skip", "0", "1"]
 UNDEFINED: tuple[Undefined, ...] = ("skip", "0", "1")  # the default comes first
 
 BETA_LIMITS = (1e-6, 1e6)  # beyond them F-beta is precision or recall, and beta^2 overflows
+
+
+class OneAgainstRest(Protocol):
+    """The counts of each class by itself, (C,) each."""
+
+    @property
+    def tp(self) -> NDArray: ...
+    @property
+    def fp(self) -> NDArray: ...
+    @property
+    def fn(self) -> NDArray: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,12 +105,12 @@ def beta_name(beta: float) -> str:
     return repr(float(beta)).removesuffix(".0")
 
 
-def class_scores(counts: Counts, *, betas: Sequence[float]) -> Scores:
+def class_scores(counts: OneAgainstRest, *, betas: Sequence[float]) -> Scores:
     """Precision, recall and every F-beta of each class, as (C,) arrays."""
     return _scores(counts.tp, counts.fp, counts.fn, betas)
 
 
-def micro_scores(counts: Counts, *, betas: Sequence[float]) -> Scores:
+def micro_scores(counts: OneAgainstRest, *, betas: Sequence[float]) -> Scores:
     """Scores of the counts summed over classes; equal to accuracy when nothing is undecided."""
     return _scores(counts.tp.sum(), counts.fp.sum(), counts.fn.sum(), betas)
 
