@@ -41,14 +41,15 @@ class Predictions:
 
     def take(self, rows: NDArray[np.integer]) -> "Predictions":
         """The same table with only `rows`, in the given order."""
+        # A polars column in many chunks, as Parquet gives it, is many times slower to pick from.
         return replace(
             self,
-            ids=self.ids.gather(rows),
+            ids=self.ids.rechunk().gather(rows),
             labels=None if self.labels is None else self.labels[rows],
             probs=None if self.probs is None else _take_rows(self.probs, rows),
             members=None if self.members is None else _take_rows(self.members, rows),
             weights=None if self.weights is None else self.weights[rows],
-            columns={name: column.gather(rows) for name, column in self.columns.items()},
+            columns={name: column.rechunk().gather(rows) for name, column in self.columns.items()},
         )
 
 

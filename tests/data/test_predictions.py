@@ -380,3 +380,156 @@ def test_other_files_are_refused_by_their_suffix(tmp_path):
 
 def test_brackets_in_a_file_name_are_no_pattern(tmp_path):
     assert len(read_truth(write(tmp_path, "t[1].csv", "id,label\na,P\n"))) == 1
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_any_finite_score_is_enough_for_a_ranking(tmp_path, suffix):
+    scores = np.array([[-3.5], [1e30], [0.25]])
+    table = Predictions(
+        ids=as_ids("abc"), class_names=("defect",), kind="score", probs=scores, metadata={}
+    )
+    path = tmp_path / f"p{suffix}"
+    write_predictions(table, path)
+    assert (read_predictions(path, scores="any").probs == scores).all()
+    with pytest.raises(DataError, match=r"outside \[0, 1\]"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,A\nx,1\ny,inf\n", r"not finite. Predict them again:\n  id 'y', class 'A': inf"),
+        ("id,A\nx,1\ny,-inf\n", r"not finite"),
+        ("id,A\nx,9\ny,nan\n", r"no number. Predict them again:\n  id 'y', class 'A': nan"),
+        ("id,A,B\nx,9,-9\n", r"outside \[0, 1\]. Convert logits by a softmax"),
+    ],
+)
+def test_scores_that_rank_nothing_are_named(tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
+        read_predictions(write(tmp_path, "p.csv", text), scores="any")
+
+
+def test_nan_among_scores_of_any_range_is_kept_if_asked_for(tmp_path):
+    path = write(tmp_path, "p.csv", "id,A\nx,9\ny,nan\n")
+    read = read_predictions(path, scores="any", nan="keep")
+    np.testing.assert_array_equal(read.probs, [[9], [np.nan]])
+
+
+def test_other_columns_of_the_truth_are_kept_as_they_are(tmp_path):
+    path = write(tmp_path, "t.csv", "id,label,site,weight,split\na,P,007,1,val\nb,N,,2,test\n")
+    read = read_truth(path)
+    assert {name: column.to_list() for name, column in read.columns.items()} == {
+        "site": ["007", None],
+        "split": ["val", "test"],
+    }
+    assert read_truth(path, split="test").columns["site"].to_list() == [None]
+    write_predictions(read, tmp_path / "copy.csv")
+    assert read_truth(tmp_path / "copy.csv").columns["site"].to_list() == ["007", None]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_classes_may_be_called_like_columns_of_the_truth(tmp_path, suffix):
+    names = ("group", "split", "weight")
+    probs = np.array([[0.5, 0.25, 0.25]], np.float32)
+    table = Predictions(ids=as_ids("a"), class_names=names, kind="probability", probs=probs)
+    write_predictions(table, tmp_path / f"p{suffix}")
+    read = read_predictions(tmp_path / f"p{suffix}")
+    assert read.class_names == names
+    assert (read.probs == probs).all()
+
+
+def test_a_class_called_label_keeps_its_float32_scores(tmp_path):
+    probs = np.array([[0.1, 0.9]], np.float32)
+    table = Predictions(
+        ids=as_ids("a"), class_names=("label", "x"), kind="probability", probs=probs
+    )
+    write_predictions(table, tmp_path / "p.parquet")
+    read = read_predictions(tmp_path / "p.parquet")
+    assert read.probs.dtype == np.float32
+    assert (read.probs == probs).all()
+
+
+def test_a_class_column_without_a_name_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"a column has no name.*pandas: index=False"):
+        read_predictions(write(tmp_path, "p.csv", ",id,A,B\n0,a,1,0\n"))
+    assert read_truth(write(tmp_path, "t.csv", ",id,label\n0,a,P\n")).class_names == ("P",)
+
+
+def test_classes_that_are_declared_twice_are_refused(tmp_path):
+    path = write(tmp_path, "t.csv", "id,label\na,P\n")
+    with pytest.raises(DataError, match="a class is declared twice: P, P"):
+        read_truth(path, classes=("P", "P"))
+
+
+def test_missing_cells_of_parquet_are_no_numbers(tmp_path):
+    import polars as pl
+
+    frame = pl.DataFrame({"id": ["a", "b"], "A": [0.5, None], "B": [0.5, 1.0]})
+    for dtype in (pl.Float32, pl.Float64):
+        frame.with_columns(pl.col("A").cast(dtype)).write_parquet(tmp_path / "p.parquet")
+        with pytest.raises(DataError, match=r"no number.*\n  id 'b', class 'A': nan"):
+            read_predictions(tmp_path / "p.parquet")
+
+
+def test_columns_that_hold_no_numbers_are_named_with_their_type(tmp_path):
+    import polars as pl
+
+    frame = pl.DataFrame({"id": ["a"], "A": [[0.5]], "B": [0.5]})
+    frame.write_parquet(tmp_path / "p.parquet")
+    with pytest.raises(DataError, match=r"column 'A' holds List\(Float64\), not numbers"):
+        read_predictions(tmp_path / "p.parquet")
+
+
+def test_a_matrix_has_one_stretch_of_memory_per_class(tmp_path):
+    read = read_predictions(write(tmp_path, "p.csv", "id,A,B\na,1,0\nb,0,1\n"))
+    assert read.probs.flags.f_contiguous
+    taken = read.take(np.array([1, 0, 1]))
+    assert taken.probs.flags.f_contiguous
+    assert taken.probs.tolist() == [[0, 1], [1, 0], [0, 1]]
+    assert taken.ids.to_list() == ["b", "a", "b"]
+
+
+def test_a_parquet_file_of_many_row_groups_is_read_like_one(tmp_path, monkeypatch):
+    import polars as pl
+
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.ones(5), 1000)
+    table = Predictions(
+        ids=as_ids(map(str, range(1000))),
+        class_names=tuple("abcde"),
+        kind="probability",
+        probs=probs,
+    )
+    write_predictions(table, tmp_path / "one.parquet")
+    frame = pl.read_parquet(tmp_path / "one.parquet")
+    frame.write_parquet(tmp_path / "many.parquet", row_group_size=64)
+    monkeypatch.setattr("dnncli.data.scores._BATCH", 8 * 1000 * 2)  # two columns at a time
+    read = read_predictions(tmp_path / "many.parquet")
+    assert read.ids.n_chunks() > 1
+    assert (read.probs == probs).all()
+    again = read.take(np.arange(1000)[::-1])
+    assert (again.probs == probs[::-1]).all()
+
+
+def test_a_table_is_read_in_the_memory_that_it_takes(tmp_path):
+    """Measured in fresh processes, so that only reading counts."""
+    import subprocess
+    import sys
+
+    import polars as pl
+
+    rows = 400_000
+    scores = np.random.default_rng(0).random((20, rows), np.float32)
+    scores /= scores.sum(axis=0)
+    columns = {f"class_{index:02}": column for index, column in enumerate(scores)}
+    frame = pl.DataFrame({"id": [f"{index:026}" for index in range(rows)], **columns})
+    frame.write_parquet(tmp_path / "p.parquet")
+    code = (
+        "import resource, sys, polars; from pathlib import Path\n"
+        "from dnncli.data.predictions import read_predictions\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "start = peak(); table = read_predictions(Path(sys.argv[1])); print(peak() - start)"
+    )
+    call = [sys.executable, "-c", code, str(tmp_path / "p.parquet")]
+    used = int(subprocess.run(call, check=True, stdout=subprocess.PIPE).stdout)
+    assert used < 3 * frame.estimated_size()
