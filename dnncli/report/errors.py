@@ -43,16 +43,22 @@ def missed_and_false_alarms(
         first, equal ones by id.
     """
     index = truth.class_names.index(positive)
-    if truth.members is not None:
-        is_positive, is_flagged = truth.members[:, index], decisions[:, index]
-    else:
-        is_positive, is_flagged = np.asarray(truth.labels) == index, decisions == index
+    is_positive, is_flagged = against_rest(truth, decisions, index)
     return tuple(  # type: ignore[return-value]
         _distances(
             predictions, truth, decisions, np.flatnonzero(where), index=index, threshold=threshold
         )
         for where in (is_positive & ~is_flagged, ~is_positive & is_flagged)
     )
+
+
+def against_rest(
+    truth: Predictions, decisions: NDArray, index: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(N,) which rows belong to a class, and which were decided for it."""
+    if truth.members is not None:
+        return truth.members[:, index], decisions[:, index]
+    return np.asarray(truth.labels) == index, decisions == index
 
 
 def mistakes(predictions: Predictions, truth: Predictions, decisions: NDArray) -> "pl.DataFrame":

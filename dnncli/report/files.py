@@ -5,18 +5,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.metrics.calibration import Calibration
 from dnncli.metrics.counts import count
 from dnncli.metrics.curves import Curve
+from dnncli.metrics.thresholds import Point
 from dnncli.predictions import Predictions
 from dnncli.report.confusion import confusion_plot
-from dnncli.report.errors import missed_and_false_alarms, mistakes
+from dnncli.report.errors import against_rest, missed_and_false_alarms, mistakes
 from dnncli.report.mistakes import TILES, Pictures, Tile, write_sheet
 from dnncli.report.plots import precision_recall_plot, roc_plot
 from dnncli.report.reliability import reliability_plot
 from dnncli.report.tables import curve_table, reliability_table, write_table
+from dnncli.report.thinning import ClassCurve, class_curve
 from dnncli.results import Progress, no_progress, write_json
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ def write_results(
     predictions: Predictions,
     truth: Predictions,
     decisions: NDArray,
-    curves: Mapping[str, Curve] | None = None,
+    curves: Mapping[str, Curve | ClassCurve] | None = None,
     calibration: Calibration | None = None,
     positive: str | None = None,
     threshold: float | None = None,
@@ -48,7 +51,8 @@ def write_results(
         predictions: N rows, aligned with the truth.
         truth: N rows over C classes, perhaps with weights; or multi-label.
         decisions: (N,) class indices or UNDECIDED; multi-label: (N, C) bool.
-        curves: by class; of all classes, or of one against the rest.
+        curves: by class; of all classes, or of one against the rest. A `class_curve` needs less
+            memory than the curve itself.
         calibration: of the class with the best score, or of a single score column.
         positive: the class that must not be missed.
         threshold: on the score of the positive class, if decisions were made by one.
@@ -62,11 +66,17 @@ def write_results(
     tables: dict[str, tuple[pl.DataFrame, tuple[str, ...]]] = {}
     plots: dict[str, Callable[[Path], None]] = {}
     if curves:
-        tables["curves.csv"] = curve_table(curves)
-        marked = {scored: threshold} if scored is not None and threshold is not None else {}
-        options: dict[str, Any] = {"n": len(truth), "positive": scored, "thresholds": marked}
-        plots["pr.png"] = partial(precision_recall_plot, curves=curves, **options)
-        plots["roc.png"] = partial(roc_plot, curves=curves, **options)
+        shown = {
+            name: class_curve(curve, n_classes=len(curves)) if isinstance(curve, Curve) else curve
+            for name, curve in curves.items()
+        }
+        tables["curves.csv"] = curve_table(shown)
+        chosen = None
+        if scored is not None and threshold is not None:
+            chosen = _point(truth, decisions, scored, threshold)
+        options: dict[str, Any] = {"n": len(truth), "positive": scored, "chosen": chosen}
+        plots["pr.png"] = partial(precision_recall_plot, curves=shown, **options)
+        plots["roc.png"] = partial(roc_plot, curves=shown, **options)
     if calibration is not None:
         exact = truth.weights is None
         tables["reliability.csv"] = reliability_table(calibration, exact=exact), ()
@@ -88,6 +98,13 @@ def write_results(
     if pictures is not None and len(wrong):
         plots["mistakes.png"] = partial(_sheet, wrong=wrong, pictures=pictures, n=len(truth))
     return _written(folder, tables, plots, progress)
+
+
+def _point(truth: Predictions, decisions: NDArray, name: str, threshold: float) -> Point:
+    """What a threshold did, counted from the decisions that it made."""
+    is_positive, is_flagged = against_rest(truth, decisions, truth.class_names.index(name))
+    cells = np.bincount(2 * is_positive + is_flagged, truth.weights, minlength=4).tolist()
+    return Point(threshold=threshold, tn=cells[0], fp=cells[1], fn=cells[2], tp=cells[3])
 
 
 def _sheet(path: Path, wrong: "pl.DataFrame", pictures: Pictures, *, n: int) -> None:

@@ -3,7 +3,7 @@
 Shapes: T thresholds, G grid points.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.metrics.curves import Curve, average_precision, roc_auc
+from dnncli.metrics.curves import Curve
+from dnncli.metrics.thresholds import Point
 from dnncli.report.canvas import COLOURS, DASHES, FAINT, INK, drawn, shown_names
-from dnncli.report.thinning import thinned
+from dnncli.report.thinning import ClassCurve, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,11 +39,11 @@ class _Choice:
 
 def precision_recall_plot(
     path: Path,
-    curves: Mapping[str, Curve],
+    curves: Mapping[str, ClassCurve],
     *,
     n: int,
     positive: str | None = None,
-    thresholds: Mapping[str, float] | None = None,
+    chosen: Point | None = None,
 ) -> None:
     """Draw precision against recall as the steps whose area is the average precision.
 
@@ -55,21 +56,22 @@ def precision_recall_plot(
         curves: by class; those without a positive row are left out, and the picture says so.
         n: rows.
         positive: the class that matters most.
-        thresholds: by class, marked on its curve.
+        chosen: a threshold of the positive class, marked with its numbers.
     """
-    values = {name: average_precision(curve) for name, curve in curves.items()}
-    defined = [name for name, curve in curves.items() if curve.positives > 0 and len(curve.tp)]
-    choice = _choose(curves, defined, values, positive, why="no positive row")
+    values = {name: curve.average_precision for name, curve in curves.items()}
+    choice = _choose(values, positive, why="no positive row")
     with drawn(path, size=_size(choice), names=curves) as figure:
         axes = figure.add_subplot()
         names = shown_names(curves)
         for index, name in enumerate(choice.single):
-            curve, line = thinned(curves[name], limit=_POINTS), _line(index, name == positive)
+            curve = thinned(curves[name].points, limit=_POINTS)
+            line = _line(index, name == positive)
             base = curve.positives / max(curve.positives + curve.negatives, 1e-300)
             label = f"{names[name]}: average precision {values[name]:.3f}, base rate {base:.3g}"
             axes.step(
                 np.append(0, curve.recall),
                 np.append(curve.precision[0], curve.precision),
+                where="pre",
                 label=label,
                 **line,
             )
@@ -83,20 +85,21 @@ def precision_recall_plot(
                     ha="left",
                     va="bottom",
                 )
-            _mark(axes, curves[name], (thresholds or {}).get(name), ("recall", "precision"), line)
+            if chosen is not None and name == positive:
+                _mark(axes, chosen.recall, chosen.precision, chosen, line)
         if len(choice.defined) > len(choice.single):
-            _mean(axes, [_at_recall(curves[name]) for name in choice.defined])
+            _mean(axes, [_at_recall(curves[name].points) for name in choice.defined])
         _finish(figure, axes, choice, "Precision against recall", names, n=n)
         axes.set(xlabel="Recall", ylabel="Precision")
 
 
 def roc_plot(
     path: Path,
-    curves: Mapping[str, Curve],
+    curves: Mapping[str, ClassCurve],
     *,
     n: int,
     positive: str | None = None,
-    thresholds: Mapping[str, float] | None = None,
+    chosen: Point | None = None,
 ) -> None:
     """Draw the true positive rate against the false positive rate.
 
@@ -104,45 +107,41 @@ def roc_plot(
     The diagonal is what scores without any information would give. Arguments as there; classes
     without a positive or without a negative row are left out.
     """
-    values = {name: roc_auc(curve) for name, curve in curves.items()}
-    defined = [name for name, c in curves.items() if c.positives > 0 and c.negatives > 0]
-    choice = _choose(curves, defined, values, positive, why="no positive or no negative row")
+    values = {name: curve.roc_auc for name, curve in curves.items()}
+    choice = _choose(values, positive, why="no positive or no negative row")
     with drawn(path, size=_size(choice), names=curves) as figure:
         axes = figure.add_subplot()
         names = shown_names(curves)
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
         for index, name in enumerate(choice.single):
-            curve, line = thinned(curves[name], limit=_POINTS), _line(index, name == positive)
+            curve = thinned(curves[name].points, limit=_POINTS)
+            line = _line(index, name == positive)
             label = f"{names[name]}: area under the curve {values[name]:.3f}"
             axes.plot(
                 np.append(0, curve.fp / curve.negatives),
                 np.append(0, curve.recall),
                 label=label,
-                **{key: value for key, value in line.items() if key != "where"},
+                **line,
             )
-            _mark(axes, curves[name], (thresholds or {}).get(name), ("fpr", "recall"), line)
+            if chosen is not None and name == positive:
+                _mark(axes, chosen.fp / curve.negatives, chosen.recall, chosen, line)
         if len(choice.defined) > len(choice.single):
-            _mean(axes, [_at_false_positives(curves[name]) for name in choice.defined])
+            _mean(axes, [_at_false_positives(curves[name].points) for name in choice.defined])
         _finish(figure, axes, choice, "ROC", names, n=n)
         axes.set(xlabel="False positive rate", ylabel="True positive rate (recall)")
 
 
-def _choose(
-    curves: Mapping[str, Curve],
-    defined: Sequence[str],
-    values: Mapping[str, float],
-    positive: str | None,
-    *,
-    why: str,
-) -> _Choice:
-    names = shown_names(curves)
+def _choose(values: Mapping[str, float], positive: str | None, *, why: str) -> _Choice:
+    """Which classes get a line, by their areas; NaN: there is no curve."""
+    names = shown_names(values)
+    defined = [name for name, value in values.items() if not np.isnan(value)]
     notes = []
-    if missing := [names[name] for name in curves if name not in set(defined)]:
+    if missing := [names[name] for name, value in values.items() if np.isnan(value)]:
         some = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
-        notes.append(f"Undefined, not drawn ({why}): {len(missing)} of {len(curves)}: {some}")
+        notes.append(f"Undefined, not drawn ({why}): {len(missing)} of {len(values)}: {some}")
     first = [name for name in defined if name == positive]
     others = [name for name in defined if name != positive]
-    if len(curves) == 2 and first:
+    if len(values) == 2 and first:
         if others:
             notes.append(f"Not drawn: '{names[others[0]]}', the other of two classes")
         return _Choice(single=tuple(first), defined=tuple(first), notes=tuple(notes))
@@ -160,33 +159,18 @@ def _size(choice: _Choice) -> tuple[float, float]:
 
 def _line(index: int, is_positive: bool) -> dict[str, Any]:
     return {
-        "where": "pre",
         "color": COLOURS[index % len(COLOURS)],
         "linestyle": DASHES[index % len(DASHES)],
         "linewidth": 2.2 if is_positive else 1.5,
     }
 
 
-def _mark(
-    axes: "Axes",
-    curve: Curve,
-    threshold: float | None,
-    coordinates: tuple[str, str],
-    line: Mapping[str, Any],
-) -> None:
-    """A point where the threshold lies on the curve, with its numbers in the legend."""
-    if threshold is None:
-        return
-    reached = int((curve.thresholds >= curve.thresholds.dtype.type(threshold)).sum())
-    tp, fp = (curve.tp[reached - 1], curve.fp[reached - 1]) if reached else (0, 0)
-    place = {
-        "recall": tp / curve.positives,
-        "precision": tp / (tp + fp) if reached else np.nan,  # nothing flagged: no such point
-        "fpr": fp / curve.negatives if curve.negatives else np.nan,
-    }
-    said = "n/a" if np.isnan(place["precision"]) else f"{place['precision']:.3f}"
+def _mark(axes: "Axes", x: float, y: float, chosen: Point, line: Mapping[str, Any]) -> None:
+    """A point on the curve, with the numbers of its threshold in the legend."""
+    precision = "n/a" if np.isnan(chosen.precision) else f"{chosen.precision:.3f}"
     axes.plot(
-        *(place[name] for name in coordinates),
+        x,
+        y,
         marker="o",
         markersize=8,
         markerfacecolor="white",
@@ -195,7 +179,8 @@ def _mark(
         linestyle="none",
         zorder=5,
         clip_on=False,
-        label=f"threshold {threshold:.6g}: precision {said}, recall {place['recall']:.3f}",
+        label=f"threshold {chosen.threshold:.6g}: precision {precision}, "
+        f"recall {chosen.recall:.3f}",
     )
 
 

@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 from dnncli.metrics.calibration import Calibration
 from dnncli.metrics.curves import Curve
 from dnncli.metrics.intervals import proportion_interval
-from dnncli.report.thinning import thinned
+from dnncli.report.thinning import ClassCurve
 from dnncli.results import written
 
 if TYPE_CHECKING:
     import polars as pl
-
-POINTS = 100_000  # of all curves together; above, every curve is thinned
-_LEAST_POINTS = 200  # of one curve, however many classes there are
 
 
 def write_table(path: Path, table: "pl.DataFrame") -> None:
@@ -31,8 +28,8 @@ def write_table(path: Path, table: "pl.DataFrame") -> None:
         ).with_columns(selectors.float().fill_nan(None)).write_csv(neighbour)
 
 
-def curve_table(curves: Mapping[str, Curve]) -> tuple["pl.DataFrame", tuple[str, ...]]:
-    """The points of all curves, and a note if there were too many to keep all.
+def curve_table(curves: Mapping[str, ClassCurve]) -> tuple["pl.DataFrame", tuple[str, ...]]:
+    """The points of all curves, and a note if they are not all there.
 
     `kind` "pr" holds every threshold; "roc" also the start, threshold infinity, where no row is
     flagged. `fpr` is the false positive rate. Classes without any row are left out.
@@ -42,17 +39,15 @@ def curve_table(curves: Mapping[str, Curve]) -> tuple["pl.DataFrame", tuple[str,
     """
     import polars as pl
 
-    limit = max(_LEAST_POINTS, POINTS // max(1, len(curves)))
     names: list[str] = []
     kinds: list[str] = []
     parts: list[dict[str, NDArray]] = []
     cut = []
     for name, curve in curves.items():
-        points = thinned(curve, limit=limit)
-        if len(points.tp) < len(curve.tp):
-            cut.append(f"'{name}' {len(points.tp):,} of {len(curve.tp):,}")
+        if len(curve.points.tp) < curve.n_points:
+            cut.append(f"'{name}' keeps {len(curve.points.tp):,} of {curve.n_points:,}")
         for kind in ("pr", "roc"):
-            parts.append(_points(kind, points))
+            parts.append(_points(kind, curve.points))
             rows = len(parts[-1]["tp"])
             names += [name] * rows
             kinds += [kind] * rows
@@ -61,8 +56,8 @@ def curve_table(curves: Mapping[str, Curve]) -> tuple["pl.DataFrame", tuple[str,
     if cut:
         some = ", ".join(cut[:3]) + (", ..." if len(cut) > 3 else "")
         notes = (
-            f"Points of {len(cut)} curves were left out ({some}); those kept are exact, and the "
-            "areas in metrics.json are of all points.",
+            f"Points of {len(cut)} curves were left out ({some}). Those kept are exact; the areas "
+            "in metrics.json are of all points.",
         )
     return pl.DataFrame({"class": names, "kind": kinds} | columns), notes
 

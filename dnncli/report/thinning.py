@@ -3,11 +3,37 @@
 Shapes: T thresholds.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dnncli.metrics.curves import Curve
+from dnncli.metrics.curves import Curve, average_precision, roc_auc
+
+POINTS = 100_000  # kept of all curves of an evaluation together
+_LEAST_POINTS = 200  # kept of one curve, however many classes there are
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCurve:
+    """The curve of one class as files and pictures show it; areas are those of all its points."""
+
+    points: Curve  # perhaps thinned
+    n_points: int  # before it was thinned
+    average_precision: float  # NaN without a positive row
+    roc_auc: float  # NaN without a positive or without a negative row
+
+
+def class_curve(curve: Curve, *, n_classes: int) -> ClassCurve:
+    """A curve with its areas, in so few points that the curves of all classes fit into memory.
+
+    Up to 100,000 points of all classes together are kept, and at least 200 of each.
+    """
+    return ClassCurve(
+        points=thinned(curve, limit=max(_LEAST_POINTS, POINTS // n_classes)),
+        n_points=len(curve.thresholds),
+        average_precision=average_precision(curve),
+        roc_auc=roc_auc(curve),
+    )
 
 
 def thinned(curve: Curve, *, limit: int) -> Curve:
