@@ -167,8 +167,10 @@ def overlap(thresholds: Thresholds, ids: Iterable[str]) -> list[str]:
 def as_json(thresholds: Thresholds) -> dict[str, Any]:
     """The object that the file holds and that `dnncli threshold --json` prints."""
     classes = {name: _class_json(entry) for name, entry in thresholds.per_class.items()}
-    only = thresholds.only
-    top = dict.fromkeys(next(iter(classes.values()))) if only is None else classes[only.positive]
+    top = next(iter(classes.values()))
+    if len(classes) > 1:
+        shared = ("target_recall", "confidence")
+        top = dict.fromkeys(top) | {key: top[key] for key in shared}
     packed = thresholds.ids.astype(">u8").tobytes()
     return {
         "schema": SCHEMA,

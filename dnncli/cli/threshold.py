@@ -11,6 +11,12 @@ from dnncli.cli.options import AsJson, Classes, parse_classes
 if TYPE_CHECKING:
     from dnncli.thresholds import ClassThresholds, OperatingPoint, Thresholds
 
+_MEASURES = (
+    *("threshold", "recall", "  its interval", "precision", "  its interval"),
+    *("flagged rows", "false alarms", "missed"),
+)
+_OF_EACH_CLASS = ("threshold", "recall", "precision", "flagged rows", "false alarms", "missed")
+
 
 def threshold(
     predictions: Annotated[
@@ -99,26 +105,18 @@ def _show_rules(entry: "ClassThresholds") -> None:
         "max_precision": entry.max_precision,
         "highest": entry.highest,
     }
-    columns = ["rule", "threshold", "recall", "interval", "precision", "interval"]
-    output.table(
-        [*columns, "flagged", "rows", "false alarms", "missed"],
-        [
-            [f"{name} (chosen)" if name == entry.chosen else name, *_cells(point)]
-            for name, point in points.items()
-        ],
-    )
+    chosen = [f"{name} (chosen)" if name == entry.chosen else name for name in points]
+    measures = zip(_MEASURES, *map(_cells, points.values()))
+    output.table(["rule", *chosen], measures)
 
 
 def _show_classes(found: "Thresholds") -> None:
     """Several classes: the chosen rule of each."""
+    shown = [_MEASURES.index(name) for name in _OF_EACH_CLASS]
     output.table(
-        ["class", "rule", "threshold", "recall", "precision", "flagged", "false alarms", "missed"],
+        ["class", "rule", *_OF_EACH_CLASS],
         [
-            [
-                name,
-                entry.chosen or "none",
-                *(_cells(entry.point)[column] for column in (0, 1, 3, 5, 7, 8)),
-            ]
+            [name, entry.chosen or "none", *(_cells(entry.point)[index] for index in shown)]
             for name, entry in found.per_class.items()
         ],
         left=2,
@@ -126,11 +124,13 @@ def _show_classes(found: "Thresholds") -> None:
 
 
 def _cells(point: "OperatingPoint | None") -> list[str]:
+    """One cell for each of _MEASURES."""
     if point is None:
-        return ["n/a"] * 9
+        return ["n/a"] * len(_MEASURES)
     number = output.number
     recall, precision = (
-        "{:.3f}-{:.3f}".format(*pair) for pair in (point.recall_interval, point.precision_interval)
+        "{:.3f} to {:.3f}".format(*pair)
+        for pair in (point.recall_interval, point.precision_interval)
     )
     return [
         repr(point.threshold),
@@ -138,8 +138,7 @@ def _cells(point: "OperatingPoint | None") -> list[str]:
         recall,
         number(point.precision),
         precision,
-        f"{100 * point.flagged:.1f} %",
-        number(point.n_flagged),
+        f"{number(point.n_flagged)} = {100 * point.flagged:.1f} %",
         number(point.fp),
         number(point.fn),
     ]

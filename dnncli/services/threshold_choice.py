@@ -79,7 +79,7 @@ def choose(
         lines, refusal = _warnings_of(entry, of_several=len(wanted) > 1)
         notes += lines
         refused += refusal
-    if all(entry.chosen is None for entry in classes.values()):
+    if not any(entry.n_positive for entry in classes.values()):
         name = positive or ", ".join(classes)
         raise DataError(f"threshold: no row of the truth is '{name}'. Recall needs positives.")
     if rule == "certified" and refused:
@@ -199,8 +199,8 @@ def _warnings_of(entry: ClassThresholds, *, of_several: bool) -> tuple[list[str]
     if entry.n_positive == 0:
         return [f"{about}no row of the truth belongs to it: no threshold."], []
     if not entry.certified.feasible:
-        refusal = [f"{about}{refusal_sentence(entry)}"]
-        lines += refusal
+        refusal = [f"{about}{refusal_sentence(entry)}."]
+        lines.append(f"{refusal[0]} Chosen: {entry.chosen}, which promises nothing for new rows.")
     if entry.n_negative == 0:
         lines.append(f"{about}no row belongs to the rest: what a threshold costs cannot be seen.")
     elif entry.point is not None and entry.point.n_flagged == entry.n_positive + entry.n_negative:
