@@ -4,7 +4,7 @@ Shapes: N rows, C classes.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,17 +90,17 @@ def decide(
     decisions = np.empty(n_rows, np.int32)
     tied = np.empty(n_rows, bool)
     # Sums of class indices stand for the index where only one class reaches the highest score.
-    kind = np.dtype(np.uint8 if n_classes <= 255 else np.int32)
+    kind: Any = np.uint8 if n_classes <= 255 else np.int32
     for start in range(0, n_rows, _BLOCK):
         part = slice(start, start + _BLOCK)
         columns = np.ascontiguousarray(probs[part].T)  # column by column is what a CPU does fast
         highest = columns.max(axis=0)  # NaN if the row holds one, and NaN equals nothing
-        reached: NDArray = np.zeros(len(highest), kind)
-        index: NDArray = np.zeros(len(highest), kind)
+        reached = np.zeros(len(highest), kind)
+        index = np.zeros(len(highest), kind)
         for place, column in enumerate(columns):
             equal = (column == highest).view(np.uint8)
             reached += equal
-            index += equal * kind.type(place)
+            index += equal * kind(place)
         decisions[part] = np.where(reached == 1, index, np.int32(UNDECIDED))
         tied[part] = reached > 1
     if tie == "class-order" and tied.any():
@@ -151,15 +151,14 @@ def count(
     _check_indices("decisions", decisions, lowest=UNDECIDED, n_classes=n_classes)
     # Undecided rows are the first of C + 1 columns, so that one pass counts everything.
     n_cells = n_classes * (n_classes + 1)
-    if weights is None or (weights == 1).all():
-        sums: NDArray = np.zeros(n_cells, np.int64)
-        for start in range(0, len(labels), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            sums += np.bincount(_cells(labels[part], decisions[part], n_classes), minlength=n_cells)
-    else:
-        sums = ordered_sums(_cells(labels, decisions, n_classes), weights, minlength=n_cells)
-    counts = sums.reshape(n_classes, n_classes + 1)
-    return Counts(confusion=counts[:, 1:], undecided=counts[:, 0])
+    if weights is not None and (weights != 1).any():
+        places = _cells(labels, decisions, n_classes)
+        return _split(ordered_sums(places, weights, minlength=n_cells), n_classes)
+    sums = np.zeros(n_cells, np.int64)
+    for start in range(0, len(labels), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        sums += np.bincount(_cells(labels[part], decisions[part], n_classes), minlength=n_cells)
+    return _split(sums, n_classes)
 
 
 def ordered_sums(
@@ -176,6 +175,11 @@ def ordered_sums(
     order = np.lexsort((weights, places))
     ordered = weights[order].astype(np.float64)
     return np.bincount(places[order], ordered, minlength=minlength).astype(np.float64, copy=False)
+
+
+def _split(sums: NDArray, n_classes: int) -> Counts:
+    cells = sums.reshape(n_classes, n_classes + 1)
+    return Counts(confusion=cells[:, 1:], undecided=cells[:, 0])
 
 
 def _cells(labels: NDArray, decisions: NDArray, n_classes: int) -> NDArray[np.int64]:

@@ -51,8 +51,8 @@ def proportion_interval(
         low, high = wilson(k, n_some, normal_quantile((1 + confidence) / 2))
     elif method == "clopper-pearson":
         tail = (1 - confidence) / 2
-        low = _exact_end(k, n_some, tail)
-        high = 1 - _exact_end(n_some - k, n_some, tail)
+        low, rest = _exact_end(np.stack([k, n_some - k]), n_some, tail)
+        high = 1 - rest
     else:
         raise ValueError(f"method must be one of {PROPORTION_METHODS}. Got {method!r}.")
     return np.where(some, low, np.nan), np.where(some, high, np.nan)

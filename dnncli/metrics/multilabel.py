@@ -86,13 +86,16 @@ def count_members(
     by_class: NDArray = np.zeros((3, n_classes), np.int64 if weights is None else np.float64)
     for start in range(0, n_rows, _BLOCK):
         part = slice(start, start + _BLOCK)
-        member, chosen = truth[part].astype(bool), decided[part].astype(bool)
-        code = np.zeros(len(member), np.int64)
-        for kind, which in enumerate((member & chosen, chosen & ~member, member & ~chosen)):
+        # Column by column is what a CPU does fast.
+        member = np.ascontiguousarray(truth[part].T, dtype=bool)
+        chosen = np.ascontiguousarray(decided[part].T, dtype=bool)
+        code = np.zeros(member.shape[1], np.int64)
+        for kind, which in enumerate((member & chosen, chosen > member, member > chosen)):
             code *= base
-            code += which.sum(axis=1)
+            for column in which:
+                code += column
             if weights is None:
-                by_class[kind] += which.sum(axis=0)
+                by_class[kind] += np.count_nonzero(which, axis=1)
         codes[part] = code
     if weights is None:
         found, repeated = np.unique(codes, return_counts=True)

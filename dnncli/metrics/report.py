@@ -222,8 +222,8 @@ def _per_class(
     }
     intervals: list[IntervalReport | None] = [None] * len(classes)
     if f_ends is not None:
-        precisions = _exact(counts.tp, counts.predicted, confidence)
-        recalls = _exact(counts.tp, counts.support, confidence)
+        trials = np.stack([counts.predicted, counts.support])
+        precisions, recalls = _exact(counts.tp, trials, confidence)
         intervals = [
             IntervalReport(
                 precision=_pair(precisions[index]),
@@ -255,9 +255,11 @@ def _averages(
     macro = weighted = micro = None
     if f_ends is not None:
         macro, weighted = _f_only(f_ends.macro), _f_only(f_ends.weighted)
+        trials = np.array([counts.predicted.sum(), counts.support.sum()])
+        exact = _exact(counts.tp.sum(), trials, confidence)
         micro = IntervalReport(
-            precision=_pair(_exact(counts.tp.sum(), counts.predicted.sum(), confidence)),
-            recall=_pair(_exact(counts.tp.sum(), counts.support.sum(), confidence)),
+            precision=_pair(exact[0]),
+            recall=_pair(exact[1]),
             f=_f_only(f_ends.micro).f,
         )
     samples = None

@@ -122,7 +122,7 @@ def beta_quantile(share: ArrayLike, a: ArrayLike, b: ArrayLike) -> NDArray[np.fl
         outside = ~((following > low) & (following < high))
         following = np.where(outside & (excess != 0), (low + high) / 2, following)
         following = np.where(excess == 0, x, following)
-        done = np.abs(following - x) <= 2e-16 * x
+        done = np.abs(following - x) <= 1e-11 * x  # each step squares the error
         x = following
         if done.all():
             break
