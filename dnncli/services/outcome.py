@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.errors import ModelError
 from dnncli.metrics.calibration import calibration, fit_temperature, with_temperature
 from dnncli.metrics.counts import count
 from dnncli.metrics.decisions import decisions_of
@@ -24,18 +25,25 @@ from dnncli.training.backup import TrainState
 
 
 def finish(job: Job, run: RunDir, state: TrainState) -> TrainResult:
-    """Score the best epoch on the validation rows, and let them choose what is left to choose."""
+    """Score the best epoch on the validation rows, and let them choose what is left to choose.
+
+    Raises:
+        ModelError: if the network gives numbers that are not finite.
+    """
     plan = job.plan
     validation: dict[str, Any] = {}
     chosen: dict[str, Any] = {}
     fitted: dict[str, Any] = {}
     if len(job.val_rows):
         truth = predict.truth_of(plan.validation, job.val_rows)
+        probs = job.val_probs()
+        if not np.isfinite(probs).all():
+            raise ModelError(
+                f"{run.best}: its probabilities of validation rows are not finite. Train again "
+                "with a smaller --lr, or --precision float32."
+            )
         found = Predictions(
-            ids=truth.ids,
-            class_names=truth.class_names,
-            kind="probability",
-            probs=job.val_probs(),
+            ids=truth.ids, class_names=truth.class_names, kind="probability", probs=probs
         )
         chosen = {
             "rows": len(truth),

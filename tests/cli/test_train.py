@@ -1,0 +1,63 @@
+"""`dnncli train` for high recall, as people and programs see it."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from dnncli.cli.app import app
+
+GOAL = ("--regime", "high-recall", "--positive", "dots")
+QUICK = ("--model", "mlp", "--augment", "none", "--epochs", "1", "--set", "run.tensorboard=false")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["train", *map(str, arguments)])
+
+
+def test_a_dry_run_shows_settings_plan_and_notes(patterns):
+    shown = run(patterns, *GOAL, "--recall", "0.6", "--confidence", "0.9", "--dry-run")
+    assert shown.exit_code == 0
+    assert 'name = "high-recall"' in shown.stdout
+    assert "confidence = 0.9" in shown.stdout
+    assert "# positive = dots" in shown.stdout
+    assert "# monitor = val_precision_at_recall" in shown.stdout
+    assert "2 positives in validation; 0.6 at 90 % confidence needs 5" in shown.stderr
+
+
+def test_a_dry_run_is_one_json_object_with_its_notes(patterns):
+    shown = run(patterns, *GOAL, "--dry-run", "--json")
+    told = json.loads(shown.stdout)
+    assert told["plan"]["val_positives"] == 2
+    assert "needs 59" in told["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        (("--regime", "high-recal"), "regime.name: Input should be 'balanced' or 'high-recall'"),
+        (("--regime", "high-recall"), "Name it with --positive: across, dots, down"),
+        (("--regime", "high-recall", "--positive", "dot"), "Did you mean 'dots'?"),
+        (("--recall", "0.9"), "Name it with --positive CLASS"),
+        ((*GOAL, "--val", "0"), "Give a share with --val 0.2"),
+        ((*GOAL, "--recall", "95"), "regime.recall: Input should be less than or equal to 1"),
+    ],
+)
+def test_a_goal_that_makes_no_sense_ends_with_one_message(patterns, tmp_path, options, answer):
+    shown = run(patterns, *options, "--out", tmp_path / "run")
+    assert shown.exit_code == 2
+    assert answer in shown.stderr
+    assert shown.stdout == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_result_says_what_the_validation_rows_chose(patterns, tmp_path):
+    out = tmp_path / "run"
+    shown = run(patterns, *GOAL, *QUICK, "--recall", "0.9", "--out", out)
+    assert shown.exit_code == 0, shown.output
+    assert "best val_precision_at_recall" in shown.stdout
+    assert "(max_precision, recall >= 0.9)" in " ".join(shown.stdout.split())
+    assert "temperature" in shown.stdout
+    assert "2 positives in validation; 0.9 at 95 % confidence needs 29" in shown.stderr
+    assert "chose the epoch, the threshold and the temperature" in shown.stderr
+    assert f"--thresholds {out / 'thresholds.json'}" in shown.stderr
