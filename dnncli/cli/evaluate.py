@@ -1,19 +1,13 @@
 """`dnncli eval`."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from dnncli.cli import output
 from dnncli.cli.options import AsJson, Classes, parse_classes
-
-if TYPE_CHECKING:
-    from dnncli.metrics.report import AverageReport, ClassReport
-    from dnncli.services.evaluate import EvalReport
-
-_LARGEST_MATRIX = 20  # classes; a larger confusion matrix fits no terminal
+from dnncli.errors import GateError
 
 
 def evaluate(
@@ -34,6 +28,38 @@ def evaluate(
     positive: Annotated[
         str | None, typer.Option(metavar="CLASS", help="The class that matters most.")
     ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Decide for --positive if and only if its score is at least this."),
+    ] = None,
+    thresholds: Annotated[
+        Path | None,
+        typer.Option(help="File of `dnncli threshold`: apply it, and say if it keeps its target."),
+    ] = None,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Score groups: a column of the truth, or folder:N; repeatable."
+        ),
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Exit 3 below it: recall.CLASS=0.95, accuracy=0.9; repeatable.",
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Predictions of another model for the same rows.")
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    intervals: Annotated[str, typer.Option(help="Of the F scores: delta or bootstrap.")] = "delta",
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="Rows may belong to several classes, or to none.")
+    ] = False,
+    nan: Annotated[
+        str, typer.Option(help="Scores that are NaN: an error, or count as positive.")
+    ] = "error",
     classes: Classes = None,
     split: Annotated[
         str | None, typer.Option(help="train, val, test or all; none: test if there is one.")
@@ -59,6 +85,7 @@ def evaluate(
 
     Example: dnncli eval runs/fashion --beta 1 --beta 2
     """
+    from dnncli.cli.evaluation import show
     from dnncli.services.evaluate import evaluate as score
 
     with output.progress() as progress:
@@ -69,6 +96,15 @@ def evaluate(
             classes=parse_classes(classes),
             betas=tuple(beta or (1.0,)),
             positive=positive,
+            threshold=threshold,
+            thresholds=thresholds,
+            confidence=confidence,
+            intervals=intervals,
+            multi_label=multi_label,
+            nan=nan,
+            slices=tuple(slices or ()),
+            fail_under=tuple(fail_under or ()),
+            against=against,
             split=split,
             undefined=undefined,
             tie=tie,
@@ -80,78 +116,10 @@ def evaluate(
     if as_json:
         output.show_json(report)
     else:
-        _show(report)
+        show(report)
     for warning in report.warnings:
         output.hint(warning)
     if report.out is not None:
         output.hint(f"Written to {report.out}.")
-
-
-def _show(report: "EvalReport") -> None:
-    output.lines(f"{what:<18} {value}" for what, value in _headline(report))
-    f_names = [f"F{beta}" for beta in report.averages.macro.f]
-    columns = ["precision", "recall", *f_names]
-    output.table(
-        ["class", *columns, "support", "predicted", "tp", "fp", "fn"],
-        [
-            [name, *_scores(entry), *_counts(entry, report.weighted)]
-            for name, entry in report.per_class.items()
-        ],
-    )
-    averages = report.averages
-    output.table(
-        ["average", *columns],
-        [
-            ["macro", *_scores(averages.macro)],
-            ["weighted", *_scores(averages.weighted)],
-            ["micro", *_scores(averages.micro)],
-        ],
-    )
-    missing = averages.undefined
-    undefined = [("precision", missing.precision), ("recall", missing.recall)]
-    undefined += [(f"F{beta}", count) for beta, count in missing.f.items()]
-    if averages.undefined_classes:
-        counted = "left out" if report.undefined == "skip" else f"counted as {report.undefined}"
-        found = ", ".join(f"{name} in {count}" for name, count in undefined if count)
-        output.lines([f"Undefined (0/0): {found} of {len(report.classes)} classes; {counted}."])
-    if len(report.classes) <= _LARGEST_MATRIX:
-        output.lines(["Confusion matrix (rows: truth, columns: decision)"])
-        output.table(*_matrix(report))
-
-
-def _headline(report: "EvalReport") -> Iterator[tuple[str, str]]:
-    number = output.number
-    if report.positive is not None:
-        entry = report.per_class[report.positive]
-        yield "positive", report.positive
-        yield "  precision, recall", f"{number(entry.precision)}, {number(entry.recall)}"
-        for beta, value in entry.f.items():
-            yield f"  F{beta}", number(value)
-    yield "rows", f"{number(report.n)} ({report.target})"
-    yield "accuracy", number(report.accuracy)
-    most = " or ".join(report.majority.classes[:3])
-    yield f"  always '{most}'", number(report.majority.accuracy)
-    for beta, value in report.averages.macro.f.items():
-        yield f"macro F{beta}", number(value)
-    yield "macro recall", number(report.averages.macro.recall)
-    if report.undecided:
-        yield "undecided rows", f"{report.undecided:,} ({report.ties:,} ties)"
-
-
-def _scores(entry: "ClassReport | AverageReport") -> list[float]:
-    return [entry.precision, entry.recall, *entry.f.values()]
-
-
-def _counts(entry: "ClassReport", weighted: bool) -> list[str]:
-    values = [entry.support, entry.predicted, entry.tp, entry.fp, entry.fn]
-    return [output.number(value, digits=6 if weighted else 0) for value in values]
-
-
-def _matrix(report: "EvalReport") -> tuple[list[str], list[list[str]]]:
-    confusion = report.confusion
-    columns = [*confusion.classes, *(["undecided"] if report.undecided else [])]
-    rows = []
-    for name, counts, undecided in zip(confusion.classes, confusion.counts, confusion.undecided):
-        cells = [*counts, *([undecided] if report.undecided else [])]
-        rows.append([name, *(output.number(cell, digits=2) for cell in cells)])
-    return ["truth", *columns], rows
+    if missed := [str(gate) for gate in report.gates if not gate.met]:
+        raise GateError("\n".join(missed))

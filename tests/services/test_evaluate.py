@@ -74,12 +74,12 @@ def test_json_has_the_keys_that_scripts_rely_on(files):
     assert found["schema"] == "dnncli.eval/1"
     assert {"n", "classes", "positive", "betas", "accuracy", "warnings", "ties"} <= set(found)
     assert set(found["per_class"]["P"]) == {
-        *("tp", "fp", "fn", "tn", "support", "predicted", "precision", "recall", "f")
+        *("tp", "fp", "fn", "tn", "support", "predicted", "precision", "recall", "f", "intervals")
     }
     assert set(found["averages"]) == {
-        *("macro", "weighted", "micro", "undefined_classes", "undefined")
+        *("macro", "weighted", "micro", "samples", "undefined_classes", "undefined")
     }
-    assert set(found["averages"]["macro"]) == {"precision", "recall", "f"}
+    assert set(found["averages"]["macro"]) == {"precision", "recall", "f", "intervals"}
     assert found["confusion"]["classes"] == ["N", "P"]
 
 
@@ -155,9 +155,7 @@ def test_the_order_of_rows_changes_nothing(files, seed):
 def test_weights_of_one_change_nothing(files, seed):
     plain_numbers = numbers(evaluate(*(f := random_files(files, seed))[:1], truth=f[1]))
     p, t = random_files(files, seed, weights=np.ones(60))
-    weighted = evaluate(p, truth=t)
-    assert weighted.weighted
-    assert numbers(weighted) == plain_numbers
+    assert numbers(evaluate(p, truth=t)) == plain_numbers
 
 
 def test_the_order_of_classes_changes_only_the_order(files):
@@ -189,7 +187,9 @@ def test_the_written_evaluation_gives_the_same_numbers_again(files, tmp_path):
     out = tmp_path / "new" / "out"
     report = evaluate(p, truth=t, out=out)
     assert sorted(path.name for path in out.iterdir()) == [
-        *("confusion.csv", "metrics.json", "predictions.parquet", "truth.csv")
+        *("confusion.csv", "confusion.png", "curves.csv", "files.json", "metrics.json"),
+        *("mistakes.csv", "pr.png", "predictions.parquet", "reliability.csv", "reliability.png"),
+        *("roc.png", "truth.csv"),
     ]
     saved = json.loads((out / "metrics.json").read_text())
     assert saved == plain(report)

@@ -1,0 +1,50 @@
+"""What a reader of scores should know before they are believed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from dnncli.services.evaluate_curves import is_of
+from dnncli.services.evaluate_inputs import Inputs
+from dnncli.services.evaluate_verdicts import HONEST, dtype_note
+
+_NAMED = 5  # classes in a warning
+
+
+def remarks(inputs: Inputs) -> Iterator[str]:
+    """Warnings, one sentence or two each."""
+    predictions, truth, options = inputs.predictions, inputs.truth, inputs.options
+    yield from _chosen_on(predictions.metadata)
+    absent = [name for index, name in enumerate(truth.class_names) if not is_of(truth, index).any()]
+    for name in absent[:_NAMED]:
+        yield f"Class '{name}' has no row in the data: its recall is undefined."
+    if len(absent) > _NAMED:
+        yield f"{len(absent) - _NAMED} more classes have no row in the data."
+    if truth.weights is not None and (options.thresholds or options.against):
+        yield "Verdicts and comparisons count every row as one, whatever its weight."
+    source = options.threshold_from
+    if source is not None and options.thresholds is not None and options.positive is not None:
+        split = f", split '{source.split}'" if source.split else ""
+        yield (
+            f"The threshold {options.threshold!r} of '{options.positive}' was chosen by the rule "
+            f"{source.rule} on {source.chosen_on or 'other rows'}{split} ({source.file})."
+        )
+        note = dtype_note(predictions, options.thresholds.per_class[options.positive])
+        if note is not None:
+            yield note
+    if options.thresholds is not None:
+        yield HONEST
+    if options.against is not None and options.threshold is not None:
+        yield (
+            f"{options.against} was decided by the same threshold, which may not be its own: give "
+            "its labels to compare other decisions."
+        )
+
+
+def _chosen_on(metadata: dict[str, Any]) -> Iterator[str]:
+    """A warning if these rows had a part in making the model."""
+    split, data = metadata.get("split"), metadata.get("data")
+    if split == "test" or data is None or data != metadata.get("model_data"):
+        return
+    part = {"train": "fitted the weights", "val": "chose the epoch"}
+    did = part.get(str(split), "fitted the weights or chose the epoch, in part")
+    yield f"Split '{split}' {did} of this model: these are not scores on new data."
