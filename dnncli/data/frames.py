@@ -35,6 +35,17 @@ class Table:
         """All columns, in the file's order."""
         return tuple(self.schema)
 
+    @property
+    def plain_names(self) -> tuple[str, ...]:
+        """The columns that a CSV file could hold: no lists, no pictures."""
+        import polars as pl
+
+        return tuple(
+            name
+            for name, dtype in self.schema.items()
+            if not dtype.is_nested() and dtype not in (pl.Binary, pl.Object)
+        )
+
     def read(self, names: Sequence[str]) -> "pl.DataFrame":
         """Some columns; in many chunks if the file has them.
 
@@ -45,7 +56,7 @@ class Table:
 
         try:
             return self.frame.select(names).collect()
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise DataError(f"{self.path}: cannot be read ({error}).") from error
 
 
@@ -121,7 +132,7 @@ def _scan_parquet(path: Path) -> Table:
         named = [name for name in named if name == "id" or not schema[name].is_float()]
         frame = frame.with_columns(pl.col(named).cast(pl.String))
         schema = frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise DataError(f"{path}: cannot be read as Parquet ({error}).") from error
     return Table(path=path, frame=frame, schema=schema, metadata=_metadata(path, text))
 

@@ -139,7 +139,7 @@ def read_truth(
     weights = (
         _read_weights(table, ids) if "weight" in table.names and "weight" not in used else None
     )
-    others = [name for name in table.names if name not in used and name != "weight"]
+    others = [name for name in table.plain_names if name not in used and name != "weight"]
     return Predictions(
         ids=ids,
         class_names=names,

@@ -427,6 +427,28 @@ def test_other_columns_of_the_truth_are_kept_as_they_are(tmp_path):
     assert read_truth(tmp_path / "copy.csv").columns["site"].to_list() == ["007", None]
 
 
+def test_pictures_and_lists_in_the_truth_are_left_alone(tmp_path):
+    import polars as pl
+
+    frame = pl.DataFrame({"id": ["a"], "label": ["P"], "png": [b"1"], "box": [[1, 2]], "age": [7]})
+    frame.write_parquet(tmp_path / "t.parquet")
+    read = read_truth(tmp_path / "t.parquet")
+    assert list(read.columns) == ["age"]
+    write_predictions(read, tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text() == "id,label,age\na,P,7\n"
+
+
+def test_a_parquet_file_with_a_damaged_middle_is_named(tmp_path):
+    import polars as pl
+
+    path = tmp_path / "p.parquet"
+    pl.DataFrame({"id": ["a", "b"] * 50, "A": [0.5] * 100}).write_parquet(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + b"\xff" * 64 + data[68:])
+    with pytest.raises(DataError, match=r"p.parquet: cannot be read \("):
+        read_predictions(path)
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_classes_may_be_called_like_columns_of_the_truth(tmp_path, suffix):
     names = ("group", "split", "weight")
