@@ -107,7 +107,7 @@ def test_averages_of_the_weights_are_resumed_bit_for_bit(tmp_path):
     (killed / "kill").write_text("batch 3 2")
     train(whole, average, "--epochs", "4")
     train(killed, average, killer, "--epochs", "4", check=False)
-    train(killed, "--resume")
+    train(killed, "--resume", "--epochs", "4")
     assert outcome(killed) == outcome(whole)
     with np.load(whole / "run" / "backup" / "state.npz") as archive:
         weights = {name: archive[name] for name in archive.files if name.startswith("model/")}
