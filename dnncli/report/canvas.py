@@ -29,8 +29,8 @@ def drawn(
 ) -> Iterator["Figure"]:
     """A Matplotlib figure to draw on; it is written to `path` as PNG when the block ends well.
 
-    Needs no display, and takes no notice of the user's Matplotlib settings, so that pictures look
-    alike everywhere.
+    Its title, its legend and other words are the description of the PNG, too. It needs no display
+    and takes no notice of the user's Matplotlib settings, so that pictures look alike everywhere.
 
     Args:
         path: ends in .png.
@@ -68,7 +68,16 @@ def drawn(
         yield figure
         with written(path) as neighbour:
             # Without the name and version of the library, the same numbers give the same file.
-            canvas.print_png(neighbour, metadata={"Software": None})
+            canvas.print_png(neighbour, metadata={"Software": None, "Description": _words(figure)})
+
+
+def _words(figure: "Figure") -> str:
+    """What the picture says in words, for those who cannot see it; not the cells of a matrix."""
+    texts = [axes.get_title(loc="left") for axes in figure.axes]
+    texts += [text.get_text() for axes in figure.axes if not axes.images for text in axes.texts]
+    for legend in figure.legends:
+        texts += [legend.get_title().get_text(), *(text.get_text() for text in legend.get_texts())]
+    return "\n".join(text for text in texts if text)
 
 
 def shown_names(names: Iterable[str], *, limit: int = _NAME) -> dict[str, str]:

@@ -53,13 +53,14 @@ def precision_recall_plot(
 
     Args:
         path: of the PNG.
-        curves: by class; those without a positive row are left out, and the picture says so.
+        curves: by class; those without a positive or without a negative row are left out, and the
+            picture says so.
         n: rows.
         positive: the class that matters most.
         chosen: a threshold of the positive class, marked with its numbers.
     """
     values = {name: curve.average_precision for name, curve in curves.items()}
-    choice = _choose(values, positive, why="no positive row")
+    choice = _choose(values, positive)
     with drawn(path, size=_size(choice), names=curves) as figure:
         axes = figure.add_subplot()
         names = shown_names(curves)
@@ -104,11 +105,10 @@ def roc_plot(
     """Draw the true positive rate against the false positive rate.
 
     Which classes are drawn is decided as in `precision_recall_plot`, by the area under the curve.
-    The diagonal is what scores without any information would give. Arguments as there; classes
-    without a positive or without a negative row are left out.
+    The diagonal is what scores without any information would give. Arguments as there.
     """
     values = {name: curve.roc_auc for name, curve in curves.items()}
-    choice = _choose(values, positive, why="no positive or no negative row")
+    choice = _choose(values, positive)
     with drawn(path, size=_size(choice), names=curves) as figure:
         axes = figure.add_subplot()
         names = shown_names(curves)
@@ -131,14 +131,17 @@ def roc_plot(
         axes.set(xlabel="False positive rate", ylabel="True positive rate (recall)")
 
 
-def _choose(values: Mapping[str, float], positive: str | None, *, why: str) -> _Choice:
+def _choose(values: Mapping[str, float], positive: str | None) -> _Choice:
     """Which classes get a line, by their areas; NaN: there is no curve."""
     names = shown_names(values)
     defined = [name for name, value in values.items() if not np.isnan(value)]
     notes = []
     if missing := [names[name] for name, value in values.items() if np.isnan(value)]:
         some = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
-        notes.append(f"Undefined, not drawn ({why}): {len(missing)} of {len(values)}: {some}")
+        notes.append(
+            f"Undefined, not drawn: {len(missing)} of {len(values)} classes, which have no "
+            f"positive or no negative row: {some}"
+        )
     first = [name for name in defined if name == positive]
     others = [name for name in defined if name != positive]
     if len(values) == 2 and first:
@@ -227,4 +230,4 @@ def _finish(
             handles, labels, loc="outside lower left", title=note or None, alignment="left"
         )
     elif note:
-        figure.supxlabel(note, fontsize=8.5, x=0.02, ha="left")
+        axes.text(0.5, 0.4, note, ha="center", va="top", fontsize=8.5)
