@@ -39,7 +39,11 @@ APPLICATIONS = {
     )
 }
 
-MODELS = CLASSIFIERS | APPLICATIONS
+# Further networks that can start from ready weights.
+TRUNKS = {"efficientnetlite0": "dnncli.networks.efficientnet_lite:efficientnet_lite0"}
+BACKBONES = APPLICATIONS | TRUNKS
+
+MODELS = CLASSIFIERS | BACKBONES
 
 INITIALIZERS = {
     name: f"keras.initializers:{name.title().replace('_', '')}"

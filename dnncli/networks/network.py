@@ -58,7 +58,7 @@ def check_model(model: ModelConfig) -> ModelConfig:
     initializer = model.kernel_initializer
     if initializer:
         initializer = registry.check(registry.INITIALIZERS, initializer, kind="kernel initializer")
-    if model.weights != "none" and name not in registry.APPLICATIONS:
+    if model.weights != "none" and name not in registry.BACKBONES:
         raise ModelError(
             f"model.weights {model.weights}: {name} starts from random weights. Use --weights "
             "none, or a network of keras.applications such as mobilenetv2."
@@ -112,7 +112,7 @@ def build_network(
     normalize = partial(_chain, normalization)
     preprocessing = ", ".join(layer.name for layer in normalization) or "none"
     backbone: tuple[keras.Layer, ...] = ()
-    if model.name in registry.APPLICATIONS:
+    if model.name in registry.BACKBONES:
         logits, backbone = _application(
             model, inputs, outputs=outputs, normalize=normalize, value_range=value_range
         )

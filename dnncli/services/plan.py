@@ -217,11 +217,11 @@ def _settle(config: TrainConfig) -> TrainConfig:
         model = replace(model, name="cnn")
     if loss.name == "auto":
         loss = replace(loss, name="cross-entropy")
-    is_application = model.name.lower() in registry.APPLICATIONS
+    is_application = model.name.lower() in registry.BACKBONES
     if model.weights != "none" and not is_application:
         raise ConfigError(
             f"model.weights {model.weights}: '{model.name}' has no ready weights. "
-            f"Networks that have: {', '.join(registry.APPLICATIONS)}."
+            f"Networks that have: {', '.join(registry.BACKBONES)}."
         )
     if model.unfreeze and model.weights == "none":
         raise ConfigError("model.unfreeze: nothing is frozen without ready weights (--weights).")

@@ -72,12 +72,12 @@ def _save_legacy(model, path):
 
 
 def test_every_network_of_the_registry_exists_and_has_its_preprocessing():
-    for name in registry.APPLICATIONS:
-        assert hasattr(keras.applications, module_of(name))
+    for name in registry.BACKBONES:
+        assert name in registry.TRUNKS or hasattr(keras.applications, module_of(name))
         assert PREPROCESSING[module_of(name)] in describe_preprocessing(name)
 
 
-@pytest.mark.parametrize("module", PREPROCESSING)
+@pytest.mark.parametrize("module", sorted(PREPROCESSING.keys() - {"efficientnet_lite"}))
 def test_preprocessing_is_described_as_keras_does_it(module):
     pixel = np.array([[[[255.0, 0.0, 51.0]]]], np.float32)
     found = getattr(keras.applications, module).preprocess_input(pixel.copy())[0, 0, 0]
