@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.metrics.counts import ordered_sums
+from dnncli.metrics.counts import order_free_sums
 
 _BLOCK = 1 << 16  # rows worked on at a time
 
@@ -102,11 +102,11 @@ def count_members(
         rows: NDArray = repeated.astype(np.int64, copy=False)
     else:
         found, place = np.unique(codes, return_inverse=True)
-        rows = ordered_sums(place, weights, minlength=len(found))
+        rows = order_free_sums(place, weights, minlength=len(found))
         for column in range(n_classes):
             # 0 = tn, 1 = fp, 2 = fn, 3 = tp
             answers = truth[:, column] * np.int64(2) + decided[:, column]
-            by_class[:, column] = ordered_sums(answers, weights, minlength=4)[[3, 1, 2]]
+            by_class[:, column] = order_free_sums(answers, weights, minlength=4)[[3, 1, 2]]
     tp, fp, fn = by_class
     patterns = np.stack([found // base**2, found // base % base, found % base], axis=1)
     return MemberCounts(
