@@ -1,7 +1,9 @@
 """How often a threshold chosen for a target recall misses it on new data, by rule.
 
 Positive and negative scores are drawn from known distributions, so that the true recall of every
-threshold is known. A draw misses if that recall is below the target. Run it with:
+threshold is known. A draw misses if that recall is below the target. `exact` is the share that
+certified thresholds miss by the binomial law if no scores are tied; ties make it smaller.
+Run it with:
 
     python benchmarks/certified.py [DRAWS]
 """
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.metrics import thresholds
+from dnncli.metrics.special import binomial_cdf
 from dnncli.metrics.thresholds import Targets, target
 
 POSITIVES = (60, 100, 300, 1000)
@@ -93,19 +96,24 @@ def main() -> None:
     doubt = 1 - float(CONFIDENCE)
     noise = 3 * math.sqrt(doubt * (1 - doubt) / draws)
     print(f"{draws:,} draws each; allowed: {doubt:.3f}, with noise {doubt + noise:.4f}\n")
-    print("| positives | target | scores | certified | highest | max_precision |")
-    print("|---|---|---|---|---|---|")
+    print("| positives | target | scores | exact | certified | highest | max_precision |")
+    print("|---|---|---|---|---|---|---|")
     start, worst = time.perf_counter(), 0.0
     for positives in POSITIVES:
         for digits in DIGITS:
             kind = "continuous" if digits is None else f"{digits} digits"
             for recall, found in simulate(positives, draws=draws, digits=digits, seed=0).items():
-                share = "refused"
+                exact, share = "", "refused"
                 if found.certified is not None:
+                    misses = thresholds.allowed_misses(
+                        positives, recall=recall, confidence=CONFIDENCE
+                    )
+                    exact = f"{float(binomial_cdf(misses, positives, 1 - float(recall))):.4f}"
                     worst = max(worst, found.certified / draws)
                     share = f"{found.certified / draws:.4f}"
                 others = f"{found.highest / draws:.4f} | {found.max_precision / draws:.4f}"
-                print(f"| {positives} | {recall} | {kind} | {share} | {others} |", flush=True)
+                cells = (positives, recall, kind, exact, share, others)
+                print(f"| {' | '.join(map(str, cells))} |", flush=True)
     print(f"\nworst certified share: {worst:.4f}; {time.perf_counter() - start:.0f} s")
     if worst > doubt + noise:
         raise SystemExit("a certificate does not hold")

@@ -30,7 +30,7 @@ def predict(
 ) -> None:
     """Predict every picture of a data set and write the probabilities of all classes.
 
-    Example: dnncli predict runs/fashion sample_data/fashion_mini --out predictions.csv
+    Example: dnncli predict runs/fashion --split val --out val.parquet
     """
     from dnncli.services.predict import predict as run
 

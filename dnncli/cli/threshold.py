@@ -51,7 +51,8 @@ def threshold(
 ) -> None:
     """Choose the threshold that reaches a target recall, and show what it costs.
 
-    Example: dnncli threshold predictions.csv --truth truth.csv --positive defect --recall 0.95
+    Example: dnncli threshold val.parquet --truth runs/fashion/split.csv --split val --positive bag
+    --recall 0.9
     """
     from dnncli.services.threshold import threshold as run
     from dnncli.thresholds import as_json as to_object

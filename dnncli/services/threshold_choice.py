@@ -4,7 +4,7 @@ Shapes: N rows, C classes.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Literal, get_args
 
@@ -69,26 +69,24 @@ def choose(
     if positive is not None and positive not in names:
         raise ConfigError(f"--positive: {unknown(positive, names, kind='class')}")
     wanted = [index for index, name in enumerate(names) if positive in (None, name)]
-    classes, notes, refused = {}, list(warnings), []
+    classes = {}
     for index in wanted:
         member = truth[:, index] if truth.ndim == 2 else truth == index
         scores, forced = _scores(predictions, index, nan=nan)
         found = rules.target(member, scores, recall=recall, confidence=confidence)
-        entry = _entry(names[index], found, scores, rule, recall, confidence, forced)
-        classes[names[index]] = entry
-        lines, refusal = _warnings_of(entry, of_several=len(wanted) > 1)
-        notes += lines
-        refused += refusal
+        classes[names[index]] = _entry(
+            names[index], found, scores, rule, recall, confidence, forced
+        )
     if not any(entry.n_positive for entry in classes.values()):
         name = positive or ", ".join(classes)
         raise DataError(f"threshold: no row of the truth is '{name}'. Recall needs positives.")
-    if rule == "certified" and refused:
+    if rule == "certified" and (refused := _said_once(classes, _refusal)):
         raise DataError("threshold: --rule certified: there are too few positives:", refused)
     return Thresholds(
         per_class=classes,
         source=source or Source(n=len(predictions)),
         ids=digests(predictions.ids),
-        warnings=tuple(notes),
+        warnings=(*warnings, *_said_once(classes, _remarks)),
         notes=_meaning(classes),
     )
 
@@ -191,27 +189,48 @@ def _with_intervals(point: rules.Point, confidence: float) -> OperatingPoint:
     )
 
 
-def _warnings_of(entry: ClassThresholds, *, of_several: bool) -> tuple[list[str], list[str]]:
-    """What a reader must know about one class, and the refusal of its certificate, if any."""
-    lines: list[str] = []
-    refusal: list[str] = []
-    about = f"'{entry.positive}': " if of_several else ""
+def _said_once(
+    classes: dict[str, ClassThresholds], say: Callable[[ClassThresholds], list[str]]
+) -> list[str]:
+    """What `say` says about each class; the same words about several classes become one line."""
+    about: dict[str, list[str]] = {}
+    for name, entry in classes.items():
+        for line in say(entry):
+            about.setdefault(line, []).append(name)
+    if len(classes) == 1:
+        return [*about]
+    return [f"{_some(names)}: {line}" for line, names in about.items()]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(f"'{name}'" for name in names[:_NAMED]) + more
+
+
+def _refusal(entry: ClassThresholds) -> list[str]:
+    if entry.certified.feasible or entry.n_positive == 0:
+        return []
+    return [f"{refusal_sentence(entry)}."]
+
+
+def _remarks(entry: ClassThresholds) -> list[str]:
+    """What may make a threshold wrong, or useless."""
     if entry.n_positive == 0:
-        return [f"{about}no row of the truth belongs to it: no threshold."], []
-    if not entry.certified.feasible:
-        refusal = [f"{about}{refusal_sentence(entry)}."]
-        lines.append(f"{refusal[0]} Chosen: {entry.chosen}, which promises nothing for new rows.")
+        return ["no row of the truth belongs to it: no threshold."]
+    lines = [
+        f"{line} Chosen: {entry.chosen}, which promises nothing for new rows."
+        for line in _refusal(entry)
+    ]
     if entry.n_negative == 0:
-        lines.append(f"{about}no row belongs to the rest: what a threshold costs cannot be seen.")
+        lines.append("no row belongs to the rest: what a threshold costs cannot be seen.")
     elif entry.point is not None and entry.point.n_flagged == entry.n_positive + entry.n_negative:
         lines.append(
-            f"{about}{entry.chosen} flags every row: at recall {_text(entry.target_recall)} the "
-            "scores do not tell the classes apart."
+            f"{entry.chosen} flags every row: at recall {_text(entry.target_recall)} the scores "
+            "do not tell the classes apart."
         )
     if ids := entry.forced_flags:
-        some = ", ".join(f"'{one}'" for one in ids[:_NAMED]) + (", ..." * (len(ids) > _NAMED))
-        lines.append(f"{about}{len(ids)} rows without a score are always flagged: {some}.")
-    return lines, refusal
+        lines.append(f"{len(ids)} rows without a score are always flagged: {_some(ids)}.")
+    return lines
 
 
 def refusal_sentence(entry: ClassThresholds) -> str:

@@ -156,6 +156,18 @@ def test_a_class_without_rows_has_no_threshold_and_says_so():
         choose(table, np.array([0, 0]), recall=0.5, positive="y")
 
 
+def test_the_same_refusal_of_several_classes_is_one_line():
+    probs = np.full((14, 7), 1 / 7)
+    names = tuple("abcdefg")
+    table = Predictions(
+        ids=pl.Series(map(str, range(14))), class_names=names, kind="probability", probs=probs
+    )
+    found = choose(table, np.arange(14) % 7, recall=0.9)
+    refusals = [line for line in found.warnings if "needs 29" in line]
+    assert len(refusals) == 1
+    assert refusals[0].startswith("'a', 'b', 'c', 'd', 'e' and 2 more: 2 positives; 0.9 at 95 %")
+
+
 def test_one_row_is_enough_for_an_answer():
     found = choose(scored([0.3]), truth("P"), recall=0.95)
     assert found.only.threshold == 0.3
