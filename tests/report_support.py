@@ -7,6 +7,7 @@ from dnncli.metrics.calibration import calibration
 from dnncli.metrics.curves import curve
 from dnncli.metrics.decisions import decisions_of
 from dnncli.predictions import Predictions
+from dnncli.report.thinning import class_curve
 
 
 def tables(probs, labels, names, *, kind="probability", weights=None, ids=None):
@@ -39,8 +40,11 @@ def results(predictions, truth, *, positive=None, threshold=None):
     found = {}
     if predictions.probs is not None:
         found["curves"] = {
-            name: curve(truth.labels == index, predictions.probs[:, index], truth.weights)
-            for index, name in enumerate(predictions.class_names[: predictions.probs.shape[1]])
+            name: class_curve(
+                curve(truth.labels == index, predictions.probs[:, index], truth.weights),
+                n_classes=len(predictions.class_names),
+            )
+            for index, name in enumerate(predictions.class_names)
         }
         if predictions.kind == "score":
             found["calibration"] = calibration(predictions.probs[:, 0], truth.labels == 0)

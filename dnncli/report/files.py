@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from dnncli.metrics.calibration import Calibration
 from dnncli.metrics.counts import count
-from dnncli.metrics.curves import Curve
 from dnncli.metrics.thresholds import Point
 from dnncli.predictions import Predictions
 from dnncli.report.confusion import confusion_plot
@@ -19,7 +18,7 @@ from dnncli.report.mistakes import TILES, Pictures, Tile, write_sheet
 from dnncli.report.plots import precision_recall_plot, roc_plot
 from dnncli.report.reliability import reliability_plot
 from dnncli.report.tables import curve_table, reliability_table, write_table
-from dnncli.report.thinning import ClassCurve, class_curve
+from dnncli.report.thinning import ClassCurve
 from dnncli.results import Progress, no_progress, write_json
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def write_results(
     predictions: Predictions,
     truth: Predictions,
     decisions: NDArray,
-    curves: Mapping[str, Curve | ClassCurve] | None = None,
+    curves: Mapping[str, ClassCurve] | None = None,
     calibration: Calibration | None = None,
     positive: str | None = None,
     threshold: float | None = None,
@@ -51,8 +50,7 @@ def write_results(
         predictions: N rows, aligned with the truth.
         truth: N rows over C classes, perhaps with weights; or multi-label.
         decisions: (N,) class indices or UNDECIDED; multi-label: (N, C) bool.
-        curves: by class; of all classes, or of one against the rest. A `class_curve` needs less
-            memory than the curve itself.
+        curves: by class; of all classes, or of one against the rest.
         calibration: of the class with the best score, or of a single score column.
         positive: the class that must not be missed.
         threshold: on the score of the positive class, if decisions were made by one.
@@ -66,17 +64,13 @@ def write_results(
     tables: dict[str, tuple[pl.DataFrame, tuple[str, ...]]] = {}
     plots: dict[str, Callable[[Path], None]] = {}
     if curves:
-        shown = {
-            name: class_curve(curve, n_classes=len(curves)) if isinstance(curve, Curve) else curve
-            for name, curve in curves.items()
-        }
-        tables["curves.csv"] = curve_table(shown)
+        tables["curves.csv"] = curve_table(curves)
         chosen = None
         if scored is not None and threshold is not None:
             chosen = _point(truth, decisions, scored, threshold)
         options: dict[str, Any] = {"n": len(truth), "positive": scored, "chosen": chosen}
-        plots["pr.png"] = partial(precision_recall_plot, curves=shown, **options)
-        plots["roc.png"] = partial(roc_plot, curves=shown, **options)
+        plots["pr.png"] = partial(precision_recall_plot, curves=curves, **options)
+        plots["roc.png"] = partial(roc_plot, curves=curves, **options)
     if calibration is not None:
         exact = truth.weights is None
         tables["reliability.csv"] = reliability_table(calibration, exact=exact), ()

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.metrics.calibration import Calibration, calibration, with_temperature
-from dnncli.metrics.curves import Curve, average_precision, curve, roc_auc
+from dnncli.metrics.curves import average_precision, curve, roc_auc
 from dnncli.predictions import Predictions
+from dnncli.report.thinning import ClassCurve, class_curve
 from dnncli.results import Progress, no_progress
 
+_OVERSHOOT = 1e-6  # a float32 softmax may end just above 1
 BINS = 15  # of the calibration error; its value depends on them
 
 
@@ -55,7 +57,7 @@ def curves_of(
     positive: str | None,
     keep: bool,
     progress: Progress = no_progress,
-) -> tuple[Curves | None, dict[str, Curve]]:
+) -> tuple[Curves | None, dict[str, ClassCurve]]:
     """Areas under the curve of every class that has scores, one against rest; None for labels.
 
     Rows whose score is NaN come before all others for the positive class, and after all others for
@@ -63,7 +65,7 @@ def curves_of(
 
     Args:
         positive: the class of the first two areas; None, or a class without scores: their mean.
-        keep: return the curves, too; they may need more memory than the predictions.
+        keep: return the curves, too, in few enough points for a file.
     """
     if predictions.probs is None:
         return None, {}
@@ -79,7 +81,7 @@ def curves_of(
             average_precision=average_precision(found), roc_auc=roc_auc(found)
         )
         if keep:
-            kept[name] = found
+            kept[name] = class_curve(found, n_classes=len(predictions.class_names))
     progress("Curves", len(per_class), len(per_class))
     macro = CurveReport(
         average_precision=_mean([entry.average_precision for entry in per_class.values()]),
@@ -128,6 +130,7 @@ def calibration_of(
     if not whole.all():
         probs, labels = probs[whole], labels[whole]
         weights = None if weights is None else weights[whole]
+    probs = np.minimum(probs, 1) if probs.max(initial=0) > 1 else probs
     found = calibration(probs, labels, bins=BINS, weights=weights)
     after = None
     if temperature is not None:
@@ -148,4 +151,4 @@ def calibration_of(
 
 
 def _in_unit(scores: NDArray[np.floating]) -> bool:
-    return bool(np.nanmin(scores, initial=0) >= 0 and np.nanmax(scores, initial=1) <= 1)
+    return not ((scores < 0) | (scores > 1 + _OVERSHOOT)).any()  # NaN is neither

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from dnncli.data.predictions import write_predictions
 from dnncli.errors import ConfigError
 from dnncli.metrics.calibration import Calibration
-from dnncli.metrics.curves import Curve
 from dnncli.metrics.report import Confusion
 from dnncli.predictions import Predictions
 from dnncli.results import Progress, no_progress, write_json, write_text, written_folder
@@ -22,6 +21,7 @@ from dnncli.services.evaluate_slices import SliceReport
 
 if TYPE_CHECKING:
     from dnncli.report.mistakes import Pictures
+    from dnncli.report.thinning import ClassCurve
 
 
 def check_out(folder: Path) -> None:
@@ -95,7 +95,7 @@ def write_folder(
     truth: Predictions,
     *,
     decisions: NDArray,
-    curves: Mapping[str, Curve],
+    curves: "Mapping[str, ClassCurve]",
     calibration: Calibration | None,
     pictures: "Pictures | None",
     progress: Progress = no_progress,

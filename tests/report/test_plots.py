@@ -33,8 +33,7 @@ def words(path):
 
 def curves_of(n_classes, n, **options):
     predictions, truth = random_tables(n_classes, n, **options)
-    found = results(predictions, truth)["curves"]
-    return {name: class_curve(each, n_classes=n_classes) for name, each in found.items()}
+    return results(predictions, truth)["curves"]
 
 
 def test_a_line_of_the_legend_says_class_area_and_base_rate(tmp_path):
