@@ -1,5 +1,8 @@
 """Drawn pictures that a small network can learn in seconds."""
 
+import struct
+import zlib
+
 import numpy as np
 from PIL import Image
 
@@ -28,3 +31,15 @@ def write_patterns(root, *, splits, seed=0, size=12):
             for number in range(count):
                 Image.fromarray(pattern(kind, rng, size=size)).save(folder / f"{number:03}.png")
     return root
+
+
+def write_hollow_png(path, *, size=12):
+    """A PNG of sound structure whose pixels only decoding shows to be bad."""
+
+    def chunk(kind, body):
+        crc = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + crc
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0))
+    data = header + chunk(b"IDAT", b"not zlib") + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.metrics import average_precision_score, precision_recall_curve
-from tests_support import pattern
+from tests_support import pattern, write_hollow_png
 
 import dnncli
+from dnncli.errors import DataError
 from dnncli.rundir import RunDir
 from dnncli.thresholds import read_thresholds
 
@@ -103,8 +104,6 @@ def test_the_result_says_what_the_validation_rows_chose(trained):
 
 
 def test_rows_that_chose_the_threshold_cannot_judge_it(trained, data):
-    from dnncli.errors import DataError
-
     out, _ = trained
     with pytest.raises(DataError, match="chose"):
         dnncli.evaluate(out, data, split="val", thresholds=RunDir(out).thresholds)
@@ -192,3 +191,21 @@ def test_two_classes_are_trained_with_one_logit_or_two(tmp_path, loss):
     flagged = scores >= np.float32(entry.max_precision.threshold)
     assert entry.max_precision.tp == (flagged & truth).sum()
     assert result.best_value == entry.max_precision.precision
+
+
+def test_positives_that_cannot_be_decoded_are_missed_before_training(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = ["path,label,split"]
+    for kind in ("across", "dots"):
+        for n in range(12):
+            split = "val" if n < 4 else "train"
+            file = tmp_path / f"{kind}{n}.png"
+            if kind == "dots" and split == "val":
+                write_hollow_png(file, size=12 + n)  # of four sizes: no copies of each other
+            else:
+                Image.fromarray(pattern(kind, rng)).save(file)
+            rows.append(f"{file.name},{kind},{split}")
+    (tmp_path / "list.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(DataError, match="the 4 validation rows hold no 'dots'"):
+        train(tmp_path / "list.csv", tmp_path / "a", **GOAL)
+    assert not (tmp_path / "a").exists()
