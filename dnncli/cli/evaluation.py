@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dnncli.services.evaluate_slices import SliceReport
 
 _LARGEST_MATRIX = 20  # classes; a larger confusion matrix fits no terminal
+_ON_ONE_LINE = 3  # scores; more intervals beside their scores would not fit into a line
 _NAMED = 5  # missed ids in the headline
 
 number = output.number
@@ -47,13 +48,13 @@ def show(report: "EvalReport") -> None:
         output.table(*_against(report), title=f"Against {report.against.target}")
 
 
-def with_interval(value: float, interval: Sequence[float] | None) -> str:
+def with_interval(value: float, interval: Sequence[float] | None, *, apart: str = " ") -> str:
     """`0.909 [0.783, 0.975]`; only the number where there is no interval."""
     text = number(value, digits=3)
     if interval is None or value != value or any(end is None or end != end for end in interval):
         return text
     low, high = interval
-    return f"{text} [{low:.3f}, {high:.3f}]"
+    return f"{text}{apart}[{low:.3f}, {high:.3f}]"
 
 
 def _headline(report: "EvalReport") -> Iterator[tuple[str, str]]:
@@ -158,7 +159,10 @@ def _interval(
 
 def _scores(entry: "ClassReport | AverageReport | SliceReport") -> list[str]:
     values = {"precision": entry.precision, "recall": entry.recall, **entry.f}
-    return [with_interval(value, _interval(entry, name)) for name, value in values.items()]
+    apart = " " if len(values) <= _ON_ONE_LINE else "\n"
+    return [
+        with_interval(value, _interval(entry, name), apart=apart) for name, value in values.items()
+    ]
 
 
 def _counts(entry: "ClassReport", weighted: bool) -> list[str]:

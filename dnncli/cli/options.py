@@ -52,7 +52,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             output.error(str(error))
             raise typer.Exit(2) from error
         except GateError as error:
-            output.error(str(error), label="not met")
+            for line in str(error).splitlines():
+                output.error(line, label="not met")
             raise typer.Exit(3) from error
         except (Interrupted, KeyboardInterrupt) as error:
             output.error(str(error) or "Interrupted.", label="interrupted")

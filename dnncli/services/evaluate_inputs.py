@@ -12,11 +12,11 @@ from dnncli.data.align import align
 from dnncli.data.predictions import read_predictions, read_truth
 from dnncli.errors import ConfigError, DataError
 from dnncli.predictions import Predictions
-from dnncli.registry import suggest, unknown
+from dnncli.registry import suggest
 from dnncli.results import Progress
 from dnncli.rundir import RunDir, is_run
 from dnncli.services.evaluate_folder import folder_in_run
-from dnncli.services.evaluate_options import EvalOptions, bound
+from dnncli.services.evaluate_options import EvalOptions, bound, no_class
 from dnncli.services.evaluate_verdicts import check_overlap
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def _checked_for_run(
     if name is not None and (name != Path(name).name or name in ("", "..")):
         problems.append(f"--name '{name}': must be a plain name, it becomes a folder.")
     if options.positive is not None and options.positive not in classes:
-        problems.append(f"--positive: {unknown(options.positive, classes, kind='class')}")
+        problems.append(f"--positive: {no_class(options.positive, classes)}")
     if problems:
         raise ConfigError("eval:", problems)
     return bound(options, classes, kind="probability", scored=classes)

@@ -88,7 +88,7 @@ def checked(
     if not 0 < confidence < 1:
         problems.append(f"--confidence {confidence:g}: must lie between 0 and 1, as in 0.95.")
     if classes and positive is not None and positive not in classes:
-        problems.append(f"--positive: {_no_class(positive, classes)}")
+        problems.append(f"--positive: {no_class(positive, classes)}")
     if len(set(classes)) < len(classes):
         problems.append("--classes: a class is named twice.")
     if threshold is not None and not math.isfinite(threshold):
@@ -197,7 +197,7 @@ def _problems(
 ) -> list[str]:
     problems = []
     if positive is not None and positive not in classes:
-        problems.append(f"--positive: {_no_class(positive, classes)}")
+        problems.append(f"--positive: {no_class(positive, classes)}")
     elif kind == "score" and not options.multi_label and positive != scored[0]:
         problems.append(
             f"--positive {positive}: the only score is that of '{scored[0]}'. Leave it out, or "
@@ -229,7 +229,7 @@ def _threshold_problems(
     )
     where = f"--thresholds {options.thresholds_file}:"
     problems = [
-        f"{where} has a threshold for class '{name}'. {_no_class(name, classes)}"
+        f"{where} has a threshold for class '{name}'. {no_class(name, classes)}"
         for name in found
         if name not in classes
     ]
@@ -240,7 +240,8 @@ def _threshold_problems(
     return problems
 
 
-def _no_class(name: str, classes: Sequence[str]) -> str:
+def no_class(name: str, classes: Sequence[str]) -> str:
+    """One line for the name of a class that is none."""
     return f"Unknown class '{name}'.{suggest(name, classes)} Known: {_some(classes)}."
 
 

@@ -193,7 +193,7 @@ def _decide_members(inputs: Inputs) -> _Decided:
             confidence=options.confidence,
             interval_method=options.intervals,
         ),
-        threshold=None if given else threshold,
+        threshold=limits.get(options.positive or "") if given else threshold,
         notes=(f"Decided for each class where score >= {threshold}{whence}.",),
     )
 

@@ -101,7 +101,8 @@ def test_scoring_files_never_imports_tensorflow(files, tmp_path):
         "import sys\n"
         "from dnncli.cli.app import app\n"
         "app(['eval', 'p.csv', '--truth', 't.csv', '--json'], standalone_mode=False)\n"
-        "sys.exit(bool({'tensorflow', 'keras', 'PIL', 'sklearn', 'scipy'} & set(sys.modules)))\n"
+        "heavy = {'tensorflow', 'keras', 'PIL', 'matplotlib', 'sklearn', 'scipy'}\n"
+        "sys.exit(bool(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
@@ -192,3 +193,48 @@ def test_worked_cases_of_scores(case, run, files):
         ours = found["averages"][kind]
         got = {**ours, **{f"f{beta}": value for beta, value in ours["f"].items()}}
         assert {key: got[key] for key in wanted} == pytest.approx(wanted, abs=1e-12)
+
+
+def test_a_missed_gate_exits_with_3_after_everything_is_printed_and_written(run, files, tmp_path):
+    files({"p.csv": "id,label\nd,N\nb,P\na,P\nc,N\n", "t.csv": TRUTH})
+    gates = ["--fail-under", "recall.P=0.95", "--fail-under", "accuracy=0.5"]
+    gates += ["--fail-under", "precision.N=0.9"]
+    result = run("p.csv", "--truth", "t.csv", "--out", "out", "--json", *gates)
+    assert result.exit_code == 3
+    assert [entry["met"] for entry in json.loads(result.stdout)["gates"]] == [False, True, False]
+    assert (tmp_path / "out" / "metrics.json").exists()
+    assert result.stderr.splitlines()[-2:] == [
+        "not met: recall.P is 0.5, not >= 0.95.",
+        "not met: precision.N is 0.5, not >= 0.9.",
+    ]
+    passed = run("p.csv", "--truth", "t.csv", "--fail-under", "recall.P=0.5")
+    assert passed.exit_code == 0
+
+
+def test_a_gate_that_is_no_score_exits_with_2_before_anything_is_computed(run, files, tmp_path):
+    files({"p.csv": TRUTH, "t.csv": TRUTH})
+    result = run("p.csv", "--truth", "t.csv", "--out", "out", "--fail-under", "recal.P=0.9")
+    assert result.exit_code == 2
+    assert "--fail-under recal.P: no such score. Did you mean 'recall'?" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_intervals_thresholds_and_missed_rows_are_shown(run, files):
+    files(
+        {
+            "p.csv": "id,P,N\na,0.4,0.6\nb,0.3,0.7\nc,0.2,0.8\nd,0.1,0.9\n",
+            "t.csv": "id,label,site\na,P,x\nb,N,y\nc,P,y\nd,N,x\n",
+        }
+    )
+    options = ["--positive", "P", "--threshold", "0.4", "--slices", "site", "--against", "p.csv"]
+    result = run("p.csv", "--truth", "t.csv", *options)
+    assert result.exit_code == 0, result.stderr
+    shown = result.stdout
+    assert "score >= 0.4" in shown
+    assert "1: c" in shown
+    assert "0.500 [0.013, 0.987]" in shown
+    assert "always the most frequent class" in shown
+    assert "They assume independent rows" in shown
+    assert "By site, scores of 'P'" in shown
+    assert "x (few)" in shown
+    assert "Against p.csv" in shown
