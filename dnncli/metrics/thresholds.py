@@ -19,6 +19,7 @@ from dnncli.metrics.special import binomial_cdf
 Share = float | str | Fraction  # 0.95, "0.95" and "19/20" are the same share
 
 _CLOSE = 1e-9  # relative; nearer to the limit than this, floating point may not decide
+_STRIDE = 256  # candidates between two whose negatives are counted; each count is one pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,21 +280,28 @@ def _most_precise(
     Between two positive scores the upper one flags the fewest negatives, so that only positive
     scores can be best; of those, only the few that reach the recall.
     """
-    limit = positives[below]
+    limit, n = positives[below], len(positives)
     # Positives equal to the limit may stand behind it; they do not add a candidate.
-    candidates = np.unique(positives[: below + 1])
-    in_range = scores >= candidates[0]
-    np.greater(in_range, truth, out=in_range)  # negatives only
-    negatives = scores[in_range]
-    above = negatives >= limit
-    n_above = int(np.count_nonzero(above))
-    between = np.sort(negatives[~above])
     lowest = np.sort(positives[: below + 1])
-    tp = len(positives) - np.searchsorted(lowest, candidates)
+    candidates = np.unique(lowest)
+    tp = n - np.searchsorted(lowest, candidates)
+    n_above = int(np.count_nonzero(scores >= limit)) - int(tp[-1])
+    # A lower threshold finds at most n / tp times as many positives: with more than as many times
+    # the negatives it cannot be better. What lies deeper need not be sorted.
+    most = n_above * n // int(tp[-1])
+
+    def can_be_best(step: int) -> bool:
+        index = step * _STRIDE
+        return int(np.count_nonzero(scores >= candidates[index])) - int(tp[index]) <= most
+
+    steps = range((len(candidates) - 1) // _STRIDE + 1)
+    first = max(bisect_left(steps, x=True, key=can_be_best) - 1, 0) * _STRIDE
+    candidates, tp = candidates[first:], tp[first:]
+    between = np.sort(scores[(scores >= candidates[0]) & (scores < limit) & ~truth])
     fp = n_above + len(between) - np.searchsorted(between, candidates)
     # The highest recall comes first here, as thresholds rise.
     best = int((tp / (tp + fp)).argmax())
-    return _counted(candidates[best], int(tp[best]), int(fp[best]), len(positives), len(scores))
+    return _counted(candidates[best], int(tp[best]), int(fp[best]), n, len(scores))
 
 
 def _certificate(
