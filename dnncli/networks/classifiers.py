@@ -96,16 +96,17 @@ def _smallest(steps: Sequence[tuple[int, int]]) -> int:
     return smallest
 
 
-def _cnn_steps(stages: int, style: _Convolutions) -> list[tuple[int, int]]:
-    """The convolutions of `cnn`: one in the first stage, two in every other."""
-    return [(style.reach, 2), *[(style.reach, 1), (style.reach, 2)] * (stages - 1)]
+def _cnn_steps(stages: int, convolutions: int, style: _Convolutions) -> list[tuple[int, int]]:
+    """The convolutions of `cnn`: one in the first stage, `convolutions` in every other."""
+    later = [*[(style.reach, 1)] * (convolutions - 1), (style.reach, 2)]
+    return [(style.reach, 2), *later * (stages - 1)]
 
 
-def _stages(height: int, width: int, style: _Convolutions) -> int:
+def _stages(height: int, width: int, convolutions: int, style: _Convolutions) -> int:
     """Halvings that leave 3 to 5 pixels at the shorter side, or as many as fit; at least 1."""
     shorter = min(height, width)
     stages = max(1, int(math.log2(shorter / 3)))
-    while stages > 1 and _smallest(_cnn_steps(stages, style)) > shorter:
+    while stages > 1 and _smallest(_cnn_steps(stages, convolutions, style)) > shorter:
         stages -= 1
     return stages
 
@@ -119,11 +120,12 @@ def cnn(
     batch_norm: bool = True,
     dropout: float = 0.4,
     width: int = 32,
+    convolutions: int = 2,
 ) -> Any:
     """A small network for small data: convolutions, each normalised and followed by ReLU.
 
     Each stage ends with a stride of 2, and all but the first, which works on the most pixels, have
-    one more convolution before. The stages follow from the size of the pictures, so that 3 to 5
+    more convolutions before. The stages follow from the size of the pictures, so that 3 to 5
     pixels a side are left; the last three have `width`, 2 and 4 times as many filters, earlier ones
     half of `width`. Strides stand in for pooling: on a CPU the step takes less than half the time
     (docs/log.md). The last map is not averaged, because where something is tells much in small,
@@ -137,23 +139,25 @@ def cnn(
         batch_norm: normalise in each stage.
         dropout: share of the features dropped before the logits, in training.
         width: filters, see above.
+        convolutions: of each stage but the first; at least 1.
     """
+    if convolutions < 1:
+        raise ValueError(f"convolutions must be at least 1. Got {convolutions}.")
     style = _Convolutions(
         kernel_initializer=kernel_initializer, padding=padding, batch_norm=batch_norm
     )
     rows, columns = inputs.shape[1:3]
-    stages = _stages(rows, columns, style)
-    _check_size("cnn", inputs, steps=_cnn_steps(stages, style), style=style)
+    stages = _stages(rows, columns, convolutions, style)
+    _check_size("cnn", inputs, steps=_cnn_steps(stages, convolutions, style), style=style)
     x = inputs
     for stage in range(1, stages + 1):
         left = stages - stage
         name = f"stage{stage}"
         filters = width * 4 // 2**left if left < 3 else width // 2
-        if stage > 1:
-            x = style.conv(x, filters, name=f"{name}_conv1")
-            x = layers.ReLU(name=f"{name}_relu1")(style.norm(x, name=f"{name}_norm1"))
-        x = style.conv(x, filters, strides=2, name=f"{name}_conv2")
-        x = layers.ReLU(name=f"{name}_relu2")(style.norm(x, name=f"{name}_norm2"))
+        for index in range(1 if stage > 1 else convolutions, convolutions + 1):
+            strides = 2 if index == convolutions else 1
+            x = style.conv(x, filters, strides=strides, name=f"{name}_conv{index}")
+            x = layers.ReLU(name=f"{name}_relu{index}")(style.norm(x, name=f"{name}_norm{index}"))
     x = layers.Flatten(name="features")(x)
     return head(x, outputs=outputs, dropout=dropout)
 

@@ -26,6 +26,9 @@ _MICRO_BATCH_PIXELS = 2**18
 _BATCH_SIZES = ((20_000, 64), (2_000, 32), (0, 16))
 _UPDATES = 4_000
 _EPOCHS = (12, 80)  # fewest and most epochs that are chosen for the user
+# Below both, training rows and pixels of the shorter side, one convolution a stage does better
+# than two, at a third of the cost (docs/log.md).
+_FEW = (1_000, 33)
 _IMAGENET_SIZE = (224, 224)
 
 
@@ -110,6 +113,7 @@ def make_plan(
         DataError: if the data cannot be used.
         ConfigError: if a setting does not fit the data.
     """
+    named = config.model.name != "auto"
     config = _settle(config)
     policy = load_policy(config.augment.policy)
     dataset = _open(
@@ -139,6 +143,9 @@ def make_plan(
     goal = regime.settle(config, dataset, train_rows, validation, val_rows)
     config = goal.config
     size = config.data.image_size or _image_size(config, dataset)
+    if not named and len(train_rows) < _FEW[0] and min(size) < _FEW[1]:
+        options = {"convolutions": 1} | config.model.options
+        config = replace(config, model=replace(config.model, options=options))
     batch_size, accumulate = _batches(config, len(train_rows), pixels=size[0] * size[1])
     config = _settle_length(config, updates=-(-len(train_rows) // (batch_size * accumulate)))
     return Plan(

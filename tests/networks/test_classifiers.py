@@ -120,6 +120,8 @@ def test_dropout_is_where_it_was_asked_for(name):
         ("resnet56", (32, 32), 3, {}, 853_018, 857_082, 125.5),
         ("resnet20", (28, 28), 1, {}, 269_434, 270_810, 30.8),
         ("resnet20", (32, 32), 3, {"shortcut": "B"}, 272_474, 274_042, 40.8),
+        # 9 32 + 9 32 64 + 9 64 128, 2 (32 + 64 + 128) of BN, 4 4 128 10 + 10
+        ("cnn", (28, 28), 1, {"convolutions": 1}, 113_386, 113_834, 2.2),
         # (3072 + 1) 512 + (512 + 1) 256 without the biases, 2 (512 + 256) of BN, 256 10 + 10
         ("mlp", (32, 32), 3, {}, 1_708_042, 1_709_578, 1.7),
     ],
@@ -198,6 +200,7 @@ def test_a_picture_too_small_for_padding_valid_is_refused_with_the_smallest_that
         ("cnn", {"kernel_initializer": "he_noraml"}, "'he_noraml'. Did you mean 'he_normal'"),
         ("cnn", {"options": {"wdth": 8}}, "'wdth'. Did you mean 'width'"),
         ("cnn", {"options": {"outputs": 8}}, "no such option 'outputs'"),
+        ("cnn", {"options": {"convolutions": 0}}, "convolutions must be at least 1. Got 0"),
         ("cnn", {"options": {"dropout": 0.1}}, "'dropout' is the setting model.dropout"),
         ("mlp", {"padding": "valid"}, "mlp does not have: model.padding. Leave it out"),
         ("resnet20", {"options": {"shortcut": "C"}}, "shortcut must be 'A' or 'B'. Got 'C'"),

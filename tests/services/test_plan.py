@@ -1,0 +1,45 @@
+"""What is settled before training: the network that fits the size of the data."""
+
+import tomllib
+
+import numpy as np
+import pytest
+
+import dnncli
+
+
+def network(folder, *, rows, pixels, **options):
+    """The settings of the network for `rows` random pictures of two classes."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (rows, *pixels), dtype=np.uint8)
+    path = folder / f"{rows}x{pixels[0]}x{pixels[1]}.npz"
+    np.savez(path, x=x, y=np.arange(rows) % 2)
+    told = dnncli.train(path, dry_run=True, **options)
+    return tomllib.loads(told["config"])["model"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "pixels", "convolutions"),
+    [
+        (40, (12, 12), 1),
+        (40, (28, 200), 1),  # the shorter side counts
+        (40, (34, 34), None),
+        (1_500, (8, 8), None),  # 1,083 of them to train on
+    ],
+)
+def test_few_small_pictures_get_one_convolution_a_stage(tmp_path, rows, pixels, convolutions):
+    model = network(tmp_path, rows=rows, pixels=pixels)
+    assert model["name"] == "cnn"
+    assert model["options"].get("convolutions") == convolutions
+
+
+def test_a_network_that_was_named_is_left_as_it_is(tmp_path):
+    assert network(tmp_path, rows=40, pixels=(12, 12), model="cnn")["options"] == {}
+    resnet = network(tmp_path, rows=40, pixels=(12, 12), model="resnet20")
+    assert resnet["options"] == {}
+
+
+def test_options_of_the_user_stand_above_the_choice(tmp_path):
+    settings = {"model.options": {"width": 8, "convolutions": 3}}
+    model = network(tmp_path, rows=40, pixels=(12, 12), settings=settings)
+    assert model["options"] == {"width": 8, "convolutions": 3}
