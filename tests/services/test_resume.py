@@ -119,15 +119,15 @@ def test_averages_of_the_weights_are_resumed_bit_for_bit(tmp_path):
 
 def test_a_run_for_high_recall_is_resumed_bit_for_bit(tmp_path):
     goal = ("--regime", "high-recall", "--positive", "coat", "--recall", "0.6")
-    options = (*goal, '--set=regime.monitor="auto"', "--loss", "focal")
+    options = (*goal, "--loss", "focal", "--early-stop", "4", '--set=regime.monitor="auto"')
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
         folder.mkdir()
     (killed / "killer.py").write_text(KILLER)
-    (killed / "kill").write_text("end 4")
+    (killed / "kill").write_text("batch 3 2")
     train(whole, *options)
     train(killed, *options, '--set=fit.callbacks=["killer:Killer"]', check=False)
-    train(killed, *goal, "--resume")
+    train(killed, *options, "--resume")
     assert outcome(killed) == outcome(whole)
     assert "val_precision_at_recall" in outcome(whole)[0]
     thresholds = [(folder / "run" / "thresholds.json").read_bytes() for folder in (whole, killed)]
