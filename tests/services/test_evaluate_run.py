@@ -1,12 +1,17 @@
 """`evaluate` on a run: the same scores as on the files that it writes."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from dnncli.errors import ConfigError
+from dnncli.errors import ConfigError, DataError
 from dnncli.results import plain
+from dnncli.rundir import RunDir
 from dnncli.services.evaluate import evaluate
+from dnncli.services.predict import predict
+from dnncli.services.threshold import threshold as choose
 
 DEFECTS = Path(__file__).parents[2] / "sample_data" / "defects"
 
@@ -58,3 +63,54 @@ def test_options_that_make_no_sense_for_a_run_are_all_named(run):
     assert [line.partition(":")[0] for line in caught.value.problems] == [
         *("--truth", "--classes", "--name 'a/b'", "--positive")
     ]
+
+
+def test_an_evaluation_of_other_data_is_kept_and_the_new_one_gets_a_number(run, tmp_path):
+    first = evaluate(run, split="test")
+    other = tmp_path / "defects"
+    shutil.copytree(DEFECTS / "test", other)
+    next((other / "ok").iterdir()).unlink()
+    one = evaluate(run, DEFECTS, split="test")
+    two = evaluate(run, other, split="all", name="mine")
+    assert (two.n, two.out.name) == (one.n - 1, "mine")
+    assert evaluate(run, other, split="all", name="mine").out == two.out
+    next((other / "ok").iterdir()).unlink()
+    with pytest.raises(ConfigError, match="--name mine: .* holds an evaluation of other data"):
+        evaluate(run, other, split="all", name="mine")
+    automatic = evaluate(run, other, split="all")
+    next((other / "ok").iterdir()).unlink()
+    assert evaluate(run, other, split="all").out.name == f"{automatic.out.name}-2"
+    assert evaluate(run, split="test").out == first.out
+
+
+def test_the_rows_that_chose_a_threshold_cannot_judge_it_and_others_get_a_verdict(run, tmp_path):
+    file = tmp_path / "thresholds.json"
+    predict(run, split="val", out=tmp_path / "val.parquet")
+    choose(
+        tmp_path / "val.parquet",
+        truth=run / "split.csv",
+        split="val",
+        positive="defect",
+        recall=0.5,
+        out=file,
+    )
+    with pytest.raises(DataError, match="chose the thresholds"):
+        evaluate(run, split="val", thresholds=file, name="refused")
+    assert not (run / "eval" / "refused").exists()
+    report = evaluate(run, thresholds=file, slices=("folder:2", "split"), name="judged")
+    assert report.positive == "defect"
+    assert report.threshold == json.loads(file.read_text())["threshold"]
+    assert report.threshold_from.split == "val"
+    assert report.verdict["defect"].n_positive == report.per_class["defect"].support
+    assert list(report.slices["folder:2"]) == ["defect", "ok"]
+    assert list(report.slices["split"]) == ["test"]
+    assert (report.out / "mistakes.png").exists()
+
+
+def test_the_temperature_of_the_run_is_applied_and_named(run):
+    found = evaluate(run).calibration
+    saved = RunDir(run).read()["result"]["calibration"]["temperature"]
+    assert found.temperature == saved
+    assert found.ece_after is not None
+    report = evaluate(run / "last.keras", DEFECTS, split="test")
+    assert report.calibration.temperature is None  # another model than the one it was fitted for
