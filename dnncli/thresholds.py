@@ -146,11 +146,7 @@ class Thresholds:
 
 def digests(ids: Iterable[str]) -> NDArray[np.uint64]:
     """(N,) sorted 64-bit BLAKE2b digests of ids, each in Unicode form NFC."""
-    names = iter(ids)
-    blocks = [np.empty(0, dtype=">u8")]
-    while block := list(itertools.islice(names, _BLOCK)):
-        blocks.append(np.frombuffer(b"".join(map(_digest, block)), dtype=">u8"))
-    return np.sort(np.concatenate(blocks).astype(np.uint64))
+    return np.sort(_digests_in_order(ids))
 
 
 def overlap(thresholds: Thresholds, ids: Iterable[str]) -> list[str]:
@@ -159,7 +155,7 @@ def overlap(thresholds: Thresholds, ids: Iterable[str]) -> list[str]:
     chosen = thresholds.ids
     if len(chosen) == 0:
         return []
-    found = np.frombuffer(b"".join(map(_digest, names)), dtype=">u8").astype(np.uint64)
+    found = _digests_in_order(names)
     place = np.minimum(np.searchsorted(chosen, found), len(chosen) - 1)
     return [names[row] for row in np.flatnonzero(chosen[place] == found)]
 
@@ -213,6 +209,15 @@ def read_thresholds(path: Path) -> Thresholds:
 
 
 _REMEDY = "Write it again with `dnncli threshold`:"
+
+
+def _digests_in_order(ids: Iterable[str]) -> NDArray[np.uint64]:
+    names = iter(ids)
+    blocks = [np.empty(0, dtype=np.uint64)]
+    while block := list(itertools.islice(names, _BLOCK)):
+        packed = b"".join(map(_digest, block))
+        blocks.append(np.frombuffer(packed, dtype=">u8").astype(np.uint64))
+    return np.concatenate(blocks)
 
 
 def _digest(name: str) -> bytes:
