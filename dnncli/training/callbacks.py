@@ -128,7 +128,7 @@ class Keeper(keras.callbacks.Callback):
         run: where history.csv, backup, best.keras and last.keras go.
         monitor: log name of the value that picks the best epoch.
         higher_is_better: for that value.
-        ties: log names of what decides between equal values, before the loss does; higher is better.
+        ties: log names that decide between equal values, before the loss does; higher is better.
         write_model: called with a path, writes the network with its present variables there.
         best: variables of the best epoch so far; empty if there is none.
         snapshot: after the last finished epoch, if there is one.
