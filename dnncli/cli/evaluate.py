@@ -54,6 +54,7 @@ def evaluate(
     ] = None,
     confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     intervals: Annotated[str, typer.Option(help="Of the F scores: delta or bootstrap.")] = "delta",
+    bins: Annotated[int, typer.Option(min=1, help="Of the calibration error (ECE).")] = 15,
     multi_label: Annotated[
         bool, typer.Option("--multi-label", help="Rows may belong to several classes, or to none.")
     ] = False,
@@ -100,6 +101,7 @@ def evaluate(
             thresholds=thresholds,
             confidence=confidence,
             intervals=intervals,
+            bins=bins,
             multi_label=multi_label,
             nan=nan,
             slices=tuple(slices or ()),

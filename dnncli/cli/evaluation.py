@@ -8,8 +8,8 @@ from dnncli.cli import output
 if TYPE_CHECKING:
     from dnncli.metrics.report import AverageReport, ClassReport
     from dnncli.services.evaluate import EvalReport
-    from dnncli.services.evaluate_against import Paired
-    from dnncli.services.evaluate_slices import SliceReport
+    from dnncli.services.evaluation.against import Paired
+    from dnncli.services.evaluation.slices import SliceReport
 
 _LARGEST_MATRIX = 20  # classes; a larger confusion matrix fits no terminal
 _ON_ONE_LINE = 3  # scores; more intervals beside their scores would not fit into a line
@@ -58,7 +58,7 @@ def with_interval(value: float, interval: Sequence[float] | None, *, apart: str 
 
 
 def _headline(report: "EvalReport") -> Iterator[tuple[str, str]]:
-    from dnncli.services.evaluate_verdicts import sentence
+    from dnncli.services.evaluation.verdicts import sentence
 
     if report.positive is not None:
         yield from _of_positive(report)

@@ -6,11 +6,11 @@ from pathlib import Path
 from dnncli.data.frames import SUFFIXES
 from dnncli.errors import ConfigError
 from dnncli.results import Progress, no_progress
-from dnncli.services.evaluate_folder import check_out
-from dnncli.services.evaluate_inputs import from_files, from_run
-from dnncli.services.evaluate_options import checked
-from dnncli.services.evaluate_report import scored
-from dnncli.services.evaluate_result import EvalReport
+from dnncli.services.evaluation.folder import check_out
+from dnncli.services.evaluation.inputs import from_files, from_run
+from dnncli.services.evaluation.options import checked
+from dnncli.services.evaluation.report import scored
+from dnncli.services.evaluation.result import EvalReport
 
 
 def evaluate(
@@ -26,6 +26,7 @@ def evaluate(
     thresholds: str | Path | None = None,
     confidence: float = 0.95,
     intervals: str = "delta",
+    bins: int = 15,
     multi_label: bool = False,
     nan: str = "error",
     slices: Sequence[str] = (),
@@ -58,6 +59,7 @@ def evaluate(
             refused.
         confidence: of the intervals, in (0, 1).
         intervals: of F: "delta" or "bootstrap".
+        bins: equal parts of [0, 1] of the calibration error, whose value depends on them.
         multi_label: a row may belong to several classes or none.
         nan: "positive" counts rows whose scores hold NaN as flagged.
         slices: columns of the truth, or "folder:N", to score groups of rows by.
@@ -83,6 +85,7 @@ def evaluate(
         normalize_ids=normalize_ids,
         confidence=confidence,
         intervals=intervals,
+        bins=bins,
         nan=nan,
         multi_label=multi_label,
         threshold=threshold,

@@ -8,8 +8,8 @@ import pytest
 from dnncli.errors import ConfigError
 from dnncli.metrics.counts import Counts
 from dnncli.metrics.report import score_report
-from dnncli.services.evaluate_curves import CurveReport, Curves
-from dnncli.services.evaluate_gates import gate_problems, judge, parse_gate
+from dnncli.services.evaluation.curves import CurveReport, Curves
+from dnncli.services.evaluation.gates import gate_problems, judge, parse_gate
 
 CLASSES = ("defect", "ok")
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dnncli.services.evaluate_curves import is_of
-from dnncli.services.evaluate_inputs import Inputs
-from dnncli.services.evaluate_verdicts import HONEST, dtype_note
+from dnncli.services.evaluation.curves import is_of
+from dnncli.services.evaluation.inputs import Inputs
+from dnncli.services.evaluation.verdicts import HONEST, dtype_note
 
 _NAMED = 5  # classes in a warning
 

@@ -13,9 +13,9 @@ from dnncli.metrics.decisions import NAN, Nan
 from dnncli.metrics.intervals import F_METHODS, FMethod
 from dnncli.metrics.scores import BETA_LIMITS, UNDEFINED, Undefined
 from dnncli.registry import suggest, unknown
-from dnncli.services.evaluate_gates import Gate, gate_problems, parse_gate
-from dnncli.services.evaluate_slices import slice_problems
-from dnncli.services.evaluate_verdicts import ThresholdSource, source_of
+from dnncli.services.evaluation.gates import Gate, gate_problems, parse_gate
+from dnncli.services.evaluation.slices import slice_problems
+from dnncli.services.evaluation.verdicts import ThresholdSource, source_of
 from dnncli.thresholds import ClassThresholds, Thresholds, read_thresholds
 
 _LISTED = 10  # classes in a message
@@ -33,6 +33,7 @@ class EvalOptions:
     normalize_ids: NormalizeIds
     confidence: float  # of the intervals, in (0, 1)
     intervals: FMethod  # of the F scores
+    bins: int  # of the calibration error, which depends on them
     nan: Nan
     multi_label: bool
     threshold: float | None
@@ -54,6 +55,7 @@ def checked(
     normalize_ids: str,
     confidence: float,
     intervals: str,
+    bins: int,
     nan: str,
     multi_label: bool,
     threshold: float | None,
@@ -87,6 +89,8 @@ def checked(
     ]
     if not 0 < confidence < 1:
         problems.append(f"--confidence {confidence:g}: must lie between 0 and 1, as in 0.95.")
+    if bins < 1:
+        problems.append(f"--bins {bins}: must be at least 1.")
     if classes and positive is not None and positive not in classes:
         problems.append(f"--positive: {no_class(positive, classes)}")
     if len(set(classes)) < len(classes):
@@ -117,6 +121,7 @@ def checked(
         normalize_ids=normalize_ids,  # type: ignore[arg-type]
         confidence=confidence,
         intervals=intervals,  # type: ignore[arg-type]
+        bins=bins,
         nan=nan,  # type: ignore[arg-type]
         multi_label=multi_label,
         threshold=threshold,

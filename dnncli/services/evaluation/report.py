@@ -13,16 +13,16 @@ from dnncli.metrics.multilabel import count_members
 from dnncli.metrics.report import ScoreReport, members_report, score_report
 from dnncli.predictions import Predictions
 from dnncli.results import Progress
-from dnncli.services.evaluate_against import Against, compare
-from dnncli.services.evaluate_curves import calibration_of, curves_of, is_of
-from dnncli.services.evaluate_folder import model_file, write_folder
-from dnncli.services.evaluate_gates import judge
-from dnncli.services.evaluate_inputs import Inputs
-from dnncli.services.evaluate_options import EvalOptions
-from dnncli.services.evaluate_remarks import remarks
-from dnncli.services.evaluate_result import EvalReport
-from dnncli.services.evaluate_slices import slice_column, slice_reports
-from dnncli.services.evaluate_verdicts import verdicts
+from dnncli.services.evaluation.against import Against, compare
+from dnncli.services.evaluation.curves import calibration_of, curves_of, is_of
+from dnncli.services.evaluation.folder import model_file, write_folder
+from dnncli.services.evaluation.gates import judge
+from dnncli.services.evaluation.inputs import Inputs
+from dnncli.services.evaluation.options import EvalOptions
+from dnncli.services.evaluation.remarks import remarks
+from dnncli.services.evaluation.result import EvalReport
+from dnncli.services.evaluation.slices import slice_column, slice_reports
+from dnncli.services.evaluation.verdicts import verdicts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,9 @@ def scored(inputs: Inputs, *, target: Path, folder: Path | None, progress: Progr
     curves, kept = curves_of(
         predictions, truth, positive=options.positive, keep=folder is not None, progress=progress
     )
-    calibrated = calibration_of(predictions, truth, temperature=inputs.temperature)
+    calibrated = calibration_of(
+        predictions, truth, temperature=inputs.temperature, bins=options.bins
+    )
     slices = {
         name: slice_reports(
             truth,

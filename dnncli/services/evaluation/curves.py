@@ -15,7 +15,6 @@ from dnncli.report.thinning import ClassCurve, class_curve
 from dnncli.results import Progress, no_progress
 
 _OVERSHOOT = 1e-6  # a float32 softmax may end just above 1
-BINS = 15  # of the calibration error; its value depends on them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +113,7 @@ def _mean(values: list[float]) -> float:
 
 
 def calibration_of(
-    predictions: Predictions, truth: Predictions, *, temperature: float | None
+    predictions: Predictions, truth: Predictions, *, temperature: float | None, bins: int
 ) -> tuple[CalibrationReport, Calibration] | None:
     """Calibration of single-label probabilities; None where scores are none."""
     probs, labels = predictions.probs, truth.labels
@@ -131,17 +130,17 @@ def calibration_of(
         probs, labels = probs[whole], labels[whole]
         weights = None if weights is None else weights[whole]
     probs = np.minimum(probs, 1) if probs.max(initial=0) > 1 else probs
-    found = calibration(probs, labels, bins=BINS, weights=weights)
+    found = calibration(probs, labels, bins=bins, weights=weights)
     after = None
     if temperature is not None:
         cooled = with_temperature(probs, temperature)
-        after = calibration(cooled, labels, bins=BINS, weights=weights)
+        after = calibration(cooled, labels, bins=bins, weights=weights)
     return (
         CalibrationReport(
             ece=found.ece,
             brier=found.brier,
             log_loss=found.log_loss,
-            n_bins=BINS,
+            n_bins=bins,
             temperature=temperature,
             ece_after=None if after is None else after.ece,
             log_loss_after=None if after is None else after.log_loss,

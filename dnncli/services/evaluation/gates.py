@@ -9,7 +9,7 @@ from dnncli.errors import ConfigError
 from dnncli.metrics.report import Averages, ClassReport
 from dnncli.metrics.scores import BETA_LIMITS, beta_name
 from dnncli.registry import suggest
-from dnncli.services.evaluate_curves import Curves
+from dnncli.services.evaluation.curves import Curves
 
 _OF_ALL = ("accuracy", "subset_accuracy")
 _OF_COUNTS = ("precision", "recall")

@@ -15,9 +15,9 @@ from dnncli.predictions import Predictions
 from dnncli.registry import suggest
 from dnncli.results import Progress
 from dnncli.rundir import RunDir, is_run
-from dnncli.services.evaluate_folder import folder_in_run
-from dnncli.services.evaluate_options import EvalOptions, bound, no_class
-from dnncli.services.evaluate_verdicts import check_overlap
+from dnncli.services.evaluation.folder import folder_in_run
+from dnncli.services.evaluation.options import EvalOptions, bound, no_class
+from dnncli.services.evaluation.verdicts import check_overlap
 
 if TYPE_CHECKING:
     import polars as pl

@@ -6,11 +6,11 @@ from pathlib import Path
 from dnncli.metrics.counts import Tie
 from dnncli.metrics.report import Averages, ClassReport, Confusion, Majority
 from dnncli.metrics.scores import Undefined
-from dnncli.services.evaluate_against import Against
-from dnncli.services.evaluate_curves import CalibrationReport, Curves
-from dnncli.services.evaluate_gates import GateResult
-from dnncli.services.evaluate_slices import SliceReport
-from dnncli.services.evaluate_verdicts import ThresholdSource, Verdict
+from dnncli.services.evaluation.against import Against
+from dnncli.services.evaluation.curves import CalibrationReport, Curves
+from dnncli.services.evaluation.gates import GateResult
+from dnncli.services.evaluation.slices import SliceReport
+from dnncli.services.evaluation.verdicts import ThresholdSource, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,8 @@ from dnncli.metrics.report import Confusion
 from dnncli.predictions import Predictions
 from dnncli.results import Progress, no_progress, write_json, write_text, written_folder
 from dnncli.rundir import RunDir, is_run
-from dnncli.services.evaluate_result import EvalReport
-from dnncli.services.evaluate_slices import SliceReport
+from dnncli.services.evaluation.result import EvalReport
+from dnncli.services.evaluation.slices import SliceReport
 
 if TYPE_CHECKING:
     from dnncli.report.mistakes import Pictures

@@ -10,7 +10,7 @@ import numpy as np
 from dnncli.errors import DataError
 from dnncli.metrics.intervals import proportion_interval
 from dnncli.predictions import Predictions
-from dnncli.services.evaluate_curves import is_of
+from dnncli.services.evaluation.curves import is_of
 from dnncli.thresholds import ClassThresholds, Thresholds, overlap
 
 HONEST = (
