@@ -47,9 +47,9 @@ def f_intervals(
     the true positives, false positives and false negatives of each class for this, else a class
     without an error would seem to be certain. The interval is Wilson's for a share with the same
     variance, that is for F (1 - F) / variance rows: it stays in [0, 1] and keeps its confidence
-    near the ends. For class values and their mean, Student's t takes the place of the normal
-    quantile, with Satterthwaite's degrees of freedom from the support of the classes, and the
-    mean is freed from its bias of second order.
+    near the ends. For the mean of the class values, Student's t takes the place of the normal
+    quantile, with Satterthwaite's degrees of freedom from the support of the classes, as one rare
+    class can make most of its variance; and it is freed from its bias of second order.
 
     "bootstrap": percentiles over multinomial replicates of the matrix.
 
@@ -103,8 +103,8 @@ def class_f_interval(
     tp, fp, fn = (np.asarray(value, float) for value in (tp, fp, fn))
     slopes = _slopes(tp + _PSEUDO, fp + _PSEUDO, fn + _PSEUDO, beta)
     variance = slopes.variance(tp + _PSEUDO, fp + _PSEUDO, fn + _PSEUDO)
-    t = student_quantile((1 + confidence) / 2, tp + fn + 2 * _PSEUDO)
-    return _effective_wilson(f_beta(tp, fp, fn, beta=beta), slopes.f, variance, t)
+    z = normal_quantile((1 + confidence) / 2)
+    return _effective_wilson(f_beta(tp, fp, fn, beta=beta), slopes.f, variance, z)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,18 @@
 """Counting decisions: exact integers, nothing lost, ties in plain sight."""
 
+import math
+
 import numpy as np
 import pytest
 
-from dnncli.metrics.counts import UNDECIDED, confusion, count, decide, decide_score
+from dnncli.metrics.counts import (
+    UNDECIDED,
+    confusion,
+    count,
+    decide,
+    decide_score,
+    order_free_sums,
+)
 
 
 def random_case(seed, *, n=200, n_classes=5, undecided=True):
@@ -142,3 +151,35 @@ def test_a_score_equal_to_the_threshold_is_positive():
 def test_float32_scores_are_compared_as_float32():
     # float32(0.7) is below the double 0.7.
     assert decide_score(np.array([0.7], np.float32), threshold=0.7).tolist() == [0]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(("n", "n_classes"), [(70_000, 3), (50, 300), (5, 1)])
+def test_deciding_in_blocks_agrees_with_numpy(n, n_classes, order):
+    rng = np.random.default_rng(0)
+    probs = np.asarray(rng.integers(0, 50, (n, n_classes)) / 50, dtype=np.float32, order=order)
+    decisions, tied = decide(probs)
+    expected = (probs == probs.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    assert (tied == expected).all()
+    assert (decisions[~tied] == probs.argmax(axis=1)[~tied]).all()
+    assert (decisions[tied] == UNDECIDED).all()
+    first, _ = decide(probs, tie="class-order")
+    assert (first == probs.argmax(axis=1)).all()
+
+
+def test_counts_of_merged_tables_are_the_sums_of_their_counts():
+    one, two = random_case(1, n=40_000), random_case(2, n=50_000)
+    merged = count(*(np.concatenate(pair) for pair in zip(one[:2], two[:2])), n_classes=5)
+    parts = [count(*case[:2], n_classes=5) for case in (one, two)]
+    assert (merged.confusion == parts[0].confusion + parts[1].confusion).all()
+    assert (merged.undecided == parts[0].undecided + parts[1].undecided).all()
+
+
+def test_order_free_sums_are_as_good_as_exact_ones():
+    rng = np.random.default_rng(0)
+    weights = 10.0 ** rng.uniform(-6, 6, 3000)
+    places = rng.integers(0, 4, 3000)
+    sums = order_free_sums(places, weights, minlength=5)
+    expected = [math.fsum(weights[places == place]) for place in range(5)]
+    np.testing.assert_allclose(sums, expected, rtol=1e-15)
+    assert order_free_sums(places, np.zeros(3000), minlength=5).tolist() == [0] * 5
