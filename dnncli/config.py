@@ -94,6 +94,7 @@ class OptimizerConfig(Config):
     momentum: Fraction | None = None  # sgd: 0.9 unless given
     schedule: str = "cosine"  # how the learning rate changes over the run
     warmup: NonNegative = 0.0  # epochs over which the rate rises from 0
+    average: Fraction = 0.025  # share of the run over which weights are averaged; 0: not at all
     schedule_options: dict[str, Any] = field(default_factory=dict)  # the schedule's own, by keyword
     options: dict[str, Any] = field(default_factory=dict)  # Keras' own, by their own names
 

@@ -337,6 +337,19 @@ def _learning_rate(config: OptimizerConfig, *, rate: float, length: _Length) -> 
     return PerUpdate(schedule, warmup=warmup, accumulate=length.accumulate)
 
 
+def _average(config: OptimizerConfig, *, length: _Length) -> dict[str, Any]:
+    """Keras' arguments for the average of the weights; its own, where given, come first."""
+    if not config.options.get("use_ema", config.average > 0):
+        return {}
+    # At least one update: 0 makes the average the weights. Left out, it would be missed when a
+    # short run is resumed for more epochs.
+    momentum = 1 - 1 / max(config.average * length.updates, 1)
+    if config.options.get("use_ema"):
+        momentum = config.options.get("ema_momentum", EMA_MOMENTUM)
+    # Keras averages after every batch, not after every update.
+    return {"use_ema": True, "ema_momentum": momentum ** (1 / length.accumulate)}
+
+
 def build_optimizer(
     config: OptimizerConfig,
     *,
@@ -369,8 +382,7 @@ def build_optimizer(
         options["momentum"] = MOMENTUM if config.momentum is None else config.momentum
     if accumulate > 1:
         options["gradient_accumulation_steps"] = accumulate
-        if options.get("use_ema"):  # Keras averages after every batch, not after every update
-            options["ema_momentum"] = options.get("ema_momentum", EMA_MOMENTUM) ** (1 / accumulate)
+    options |= _average(config, length=length)
     options["learning_rate"] = _learning_rate(config, rate=rate, length=length)
     try:
         optimizer = part(**options)

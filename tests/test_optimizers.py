@@ -150,6 +150,25 @@ def test_accumulated_full_batch_is_the_full_batch():
     assert parts.numpy() == pytest.approx(whole.numpy(), rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("average", "epochs", "momentum"), [(0.025, 400, 0.99), (0.2, 10, 0.95), (0.025, 4, 0.0)]
+)
+def test_the_average_reaches_over_a_share_of_the_updates(average, epochs, momentum):
+    optimizer = build("adam", average=average, epochs=epochs, steps_per_epoch=10)
+    assert optimizer.use_ema
+    assert optimizer.ema_momentum == pytest.approx(momentum)
+
+
+def test_a_share_of_nothing_is_no_average():
+    assert not build("adam", average=0.0, epochs=400).use_ema
+
+
+def test_options_of_keras_stand_above_the_share():
+    assert not build("adam", epochs=400, options={"use_ema": False}).use_ema
+    options = {"use_ema": True, "ema_momentum": 0.5}
+    assert build("adam", epochs=400, options=options).ema_momentum == 0.5
+
+
 def test_under_accumulation_the_average_is_as_long_in_updates():
     options = {"use_ema": True, "ema_momentum": 0.9}
     optimizer = build("sgd", options=options, accumulate=4)

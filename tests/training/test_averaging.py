@@ -23,7 +23,12 @@ def compiled(**options):
     model = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones")(inputs))
     optimizer = build_optimizer(
         OptimizerConfig(
-            name="sgd", learning_rate=0.5, momentum=0.0, schedule="constant", options=options
+            name="sgd",
+            learning_rate=0.5,
+            momentum=0.0,
+            schedule="constant",
+            average=0.0,
+            options=options,
         ),
         steps_per_epoch=2,
         epochs=2,
