@@ -63,6 +63,9 @@ _OURS = (
 _SHOWN = 3  # layers that do not fit, after which the rest says nothing new
 _TIMEOUT = 20.0  # seconds without an answer before a download counts as failed
 
+# Keras' 0.99 needs thousands of updates to follow the batches; short runs have hundreds.
+_BN_MOMENTUM = 0.9
+
 Weights = list[tuple[str, list[NDArray]]]  # name and arrays of every layer that has weights
 
 
@@ -101,7 +104,8 @@ def application(
         options: of the network, by Keras' own names.
 
     Returns:
-        (B, F) features averaged over all places, and the network itself.
+        (B, F) features averaged over all places, or as the network pooled them itself and then
+        normalised; and the network.
 
     Raises:
         ModelError: if the pictures are too small, or the weights cannot be had or do not fit.
@@ -129,7 +133,15 @@ def application(
     backbone = _build(name, weights, shape=(height, width, 3), options=options)
     if weights not in ("none", "imagenet"):
         _load(backbone, Path(weights), name=name)
-    return layers.GlobalAveragePooling2D(name="features")(backbone(x)), backbone
+    x = backbone(x)
+    if len(x.shape) > 2:
+        return layers.GlobalAveragePooling2D(name="features")(x), backbone
+    # Maxima and averages of many layers have scales of their own, which the head would feel; and
+    # without the second step its logits would move the faster, the more features there are.
+    x = layers.BatchNormalization(
+        momentum=_BN_MOMENTUM, center=False, scale=False, name="features_norm"
+    )(x)
+    return layers.Rescaling(x.shape[-1] ** -0.5, name="features")(x), backbone
 
 
 def _as_0_255(inputs: Any, value_range: tuple[float, float]) -> Any:

@@ -3,6 +3,7 @@
 Shapes: B pictures, H x W pixels, C channels.
 """
 
+import itertools
 from typing import Any
 
 import keras  # noqa: TID253
@@ -19,6 +20,8 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 BLOCKS = sum(stage[0] for stage in _STAGES)
+# Blocks that end a stage; the first two see little more than edges.
+_SCALES = tuple(itertools.accumulate(stage[0] for stage in _STAGES))[2:]
 _STEM, _TOP = 32, 1280  # channels
 _EPSILON = 1e-3  # of batch normalisation, as the ready weights were trained
 # Keras' 0.99 needs thousands of updates to follow the batches; fine-tuning has hundreds.
@@ -31,7 +34,10 @@ def preprocess_input(pixels: Any) -> Any:
 
 
 def efficientnet_lite0(
-    *, input_shape: tuple[int, int, int] = (224, 224, 3), blocks: int = BLOCKS
+    *,
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    blocks: int = BLOCKS,
+    multi_scale: bool = False,
 ) -> keras.Model:
     """Features of EfficientNet-Lite0: inverted residuals without squeeze-and-excitation, ReLU6.
 
@@ -42,9 +48,12 @@ def efficientnet_lite0(
     Args:
         input_shape: (H, W, 3).
         blocks: how many of the 16 blocks to keep, from the first on.
+        multi_scale: give the average and the maximum over all places of every stage from the
+            third on, and of the last map: small defects are seen early and forgotten later.
 
     Returns:
-        A model (B, H, W, 3) -> (B, H / 32, W / 32, 1280), sides rounded up.
+        A model (B, H, W, 3) -> (B, H / 32, W / 32, 1280), sides rounded up; with multi_scale
+        -> (B, 4048).
 
     Raises:
         ValueError: if `blocks` is not from 1 to 16.
@@ -57,13 +66,22 @@ def efficientnet_lite0(
     inputs = keras.Input(input_shape)
     stem = layers.Conv2D(_STEM, 3, 2, padding="same", use_bias=False, name="stem")
     x = _normed(stem(inputs), name="stem", relu=True)
+    maps = []
     for number, (size, stride, expansion, filters) in enumerate(_plan()[:blocks], start=1):
         name = f"block{number}"
         x = _block(x, size=size, stride=stride, expansion=expansion, filters=filters, name=name)
+        if number in _SCALES or number == blocks:
+            maps.append(x)
     if blocks == BLOCKS:
         x = layers.Conv2D(_TOP, 1, use_bias=False, name="top")(x)
         x = _normed(x, name="top", relu=True)
-    return keras.Model(inputs, x, name="efficientnet_lite0")
+        maps.append(x)
+    return keras.Model(inputs, _pooled(maps) if multi_scale else x, name="efficientnet_lite0")
+
+
+def _pooled(maps: list[Any]) -> Any:
+    pools = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
+    return layers.Concatenate(name="scales")([pool()(x) for x in maps for pool in pools])
 
 
 def _plan() -> list[tuple[int, int, int, int]]:

@@ -10,10 +10,14 @@ from dnncli.errors import ConfigError, ModelError
 from dnncli.networks.efficientnet_lite import BLOCKS, efficientnet_lite0, preprocess_input
 from dnncli.networks.network import build_network
 
+# The last layer of the last block of every stage from the third on.
+_ENDS = {5: "add", 8: "add", 11: "add", 15: "add", 16: "project_norm"}
 
-def network(weights="none", *, blocks=3):
+
+def network(weights="none", *, blocks=3, **options):
+    options = {"blocks": blocks, **options}
     return build_network(
-        ModelConfig(name="efficientnetlite0", weights=str(weights), options={"blocks": blocks}),
+        ModelConfig(name="efficientnetlite0", weights=str(weights), options=options),
         height_width=(32, 32),
         channels=1,
         class_names=("a", "b"),
@@ -72,6 +76,27 @@ def test_fewer_blocks_end_earlier_and_leave_out_the_last_convolution():
     part = efficientnet_lite0(blocks=11)
     assert part.output_shape == (None, 14, 14, 112)
     assert all(whole[layer.name] == layer.output.shape for layer in part.layers[1:])
+
+
+def test_features_of_every_scale_are_averages_and_maxima_of_the_stages_and_the_last_map():
+    model = efficientnet_lite0(input_shape=(64, 64, 3), multi_scale=True)
+    maps = [f"block{number}_{end}" for number, end in _ENDS.items()] + ["top_relu"]
+    seen = keras.Model(model.input, [model.get_layer(name).output for name in maps])
+    x = np.random.default_rng(0).normal(size=(2, 64, 64, 3)).astype(np.float32)
+    pools = [pool(y.numpy(), axis=(1, 2)) for y in seen(x) for pool in (np.mean, np.max)]
+    assert model(x).numpy() == pytest.approx(np.concatenate(pools, axis=1), rel=1e-4, abs=1e-4)
+    assert model.output_shape == (None, 4048)
+
+
+def test_features_of_every_scale_are_brought_to_one_scale_before_the_head():
+    built = network(blocks=6, multi_scale=True).training
+    features = keras.Model(built.input, built.get_layer("features").output)
+    x = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 1)).astype(np.float32)
+    made = features(x, training=True).numpy()
+    assert made.shape == (8, 2 * (40 + 80))
+    assert made.mean(axis=0) == pytest.approx(0, abs=1e-5)
+    # 240 features of mean square 1 (a little less, for what keeps the division from 0), over 240.
+    assert 0.5 < (made**2).sum(axis=1).mean() <= 1.0
 
 
 @pytest.mark.parametrize("blocks", [0, BLOCKS + 1])
