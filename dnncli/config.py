@@ -19,6 +19,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Recall = Annotated[float, Field(gt=0, le=1)]
 Confidence = Annotated[float, Field(gt=0, lt=1)]
 
+STEADY_SCHEDULES = ("constant", "plateau")  # all others end with a low rate at a known update
 LARGEST_SIDE = 8192  # pixels; more could not be held in memory as one batch
 Epochs = Annotated[int, Field(ge=0)]
 Normalize = Literal["auto", "minmax", "minmax-signed", "zscore", "unit", "none"]
@@ -128,7 +129,8 @@ class RegimeConfig(Config):
     confidence: Confidence = 0.95  # with which the certified threshold reaches `recall`
     beta: Positive = 1.0  # of the F score, averaged over the classes
     monitor: Monitor = "auto"  # picks the best epoch; auto: by the regime, f if balanced
-    early_stop: Annotated[int, Field(ge=0)] | None = None  # epochs; 0: never; None: half of epochs
+    tolerance: NonNegative = 1.0  # standard errors; of epochs this near the best F, the last counts
+    early_stop: Annotated[int, Field(ge=0)] | None = None  # epochs; 0: never; None: by the schedule
     saturation: Fraction = 0.0  # stop once training accuracy stays above this; 0: off
     saturation_patience: Count = 3  # epochs in a row
 

@@ -247,6 +247,7 @@ def _batches(
         validation=held_out,
         steps_per_epoch=plan.steps_per_epoch,
         accumulate=plan.accumulate,
+        validation_rows=len(val_rows),
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dnncli import registry
 from dnncli.augmentation.policies import Policy, load_policy
-from dnncli.config import TrainConfig
+from dnncli.config import STEADY_SCHEDULES, TrainConfig
 from dnncli.data.dataset import ArrayImages, Dataset
 from dnncli.data.detect import open_dataset
 from dnncli.data.health import health
@@ -259,8 +259,9 @@ def _settle_length(config: TrainConfig, *, updates: int) -> TrainConfig:
         fewest, most = _EPOCHS
         epochs = min(max(round(_UPDATES / (fit.steps_per_epoch or updates)), fewest), most)
     patience = config.regime.early_stop
-    if patience is None:
-        patience = -(-epochs // 2)
+    if patience is None:  # a rate that falls to the end earns its last epochs
+        steady = config.optimizer.schedule.lower() in STEADY_SCHEDULES
+        patience = -(-epochs // 2) if steady else 0
     return replace(
         config, fit=replace(fit, epochs=epochs), regime=replace(config.regime, early_stop=patience)
     )

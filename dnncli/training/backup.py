@@ -23,6 +23,7 @@ class TrainState:
     history: list[dict[str, float]] = field(default_factory=list)  # one entry per epoch
     best_epoch: int = 0  # counted from 1; 0: none yet
     best_value: float | None = None  # of the monitored score
+    highest: float | None = None  # of the monitored score in any epoch
     best_ties: list[float] = field(default_factory=list)  # of that epoch; higher wins
     best_loss: float | None = None  # of that epoch, to break what ties are left
     stopping: dict[str, Any] = field(default_factory=dict)  # of the early-stopping callbacks

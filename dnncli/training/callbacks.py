@@ -129,6 +129,9 @@ class Keeper(keras.callbacks.Callback):
         monitor: log name of the value that picks the best epoch.
         higher_is_better: for that value.
         ties: log names that decide between equal values, before the loss does; higher is better.
+        tolerance: standard errors; a later epoch counts as better if its score, a share, is no
+            further than this below the highest. 0: it must be higher.
+        rows: validation rows, for the standard error; at least 1 if there is a tolerance.
         write_model: called with a path, writes the network with its present variables there.
         best: variables of the best epoch so far; empty if there is none.
         snapshot: after the last finished epoch, if there is one.
@@ -143,6 +146,8 @@ class Keeper(keras.callbacks.Callback):
         monitor: str,
         higher_is_better: bool,
         ties: Sequence[str] = (),
+        tolerance: float = 0.0,
+        rows: int = 0,
         write_model: Callable[[Any], None],
         best: list[Any],
         snapshot: Snapshot | None = None,
@@ -155,6 +160,8 @@ class Keeper(keras.callbacks.Callback):
         self.monitor = monitor
         self.higher_is_better = higher_is_better
         self.ties = ties
+        self.tolerance = tolerance
+        self.rows = rows
         self.write_model = write_model
         self.best = best
         self.snapshot = snapshot
@@ -196,6 +203,9 @@ class Keeper(keras.callbacks.Callback):
         best, best_loss = self.state.best_value, self.state.best_loss
         if value is None or math.isnan(value):
             return False
+        if self.tolerance:
+            self.state.highest = top = max(value, self.state.highest or 0.0)
+            return value >= top - self.tolerance * math.sqrt(top * (1 - top) / self.rows)
         if best is None:
             return True
         if value != best:

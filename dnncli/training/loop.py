@@ -6,7 +6,7 @@ from typing import Any, cast
 import keras  # noqa: TID253
 
 from dnncli import registry
-from dnncli.config import TrainConfig
+from dnncli.config import STEADY_SCHEDULES, TrainConfig
 from dnncli.errors import ConfigError
 from dnncli.losses import build_loss
 from dnncli.networks.files import save_model
@@ -32,6 +32,7 @@ class Batches:
     validation: Any | None  # tf.data.Dataset, finite
     steps_per_epoch: int
     accumulate: int
+    validation_rows: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +109,8 @@ class Fit:
             monitor=self.monitor,
             higher_is_better=self._higher_is_better,
             ties=self.ties,
+            tolerance=self._tolerance,
+            rows=self.batches.validation_rows,
             write_model=lambda path: save_model(self.network.serving, path, self.card),
             best=best,
             snapshot=snapshot,
@@ -156,6 +159,16 @@ class Fit:
     @property
     def _higher_is_better(self) -> bool:
         return not self.monitor.endswith("loss")
+
+    @property
+    def _tolerance(self) -> float:
+        """How far below the best score, a share, a later epoch may be and count as better.
+
+        A rate that falls over the run makes later epochs better than a few rows can tell.
+        """
+        judged_by_share = self.monitor.startswith("val_f") or self.monitor == "val_accuracy"
+        falls = self.config.optimizer.schedule.lower() not in STEADY_SCHEDULES
+        return self.config.regime.tolerance if judged_by_share and falls else 0.0
 
     def check(self) -> None:
         """Build loss, optimizer and callbacks once, so that what is wrong is said before training.

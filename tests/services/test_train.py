@@ -73,10 +73,26 @@ def column(out, name):
     return [float(row[rows[0].index(name)]) for row in rows[1:]]
 
 
-def test_the_best_epoch_has_the_best_f_score_and_of_those_the_lowest_loss(trained):
+def test_the_best_epoch_is_the_last_within_a_standard_error_of_the_best_f_score(trained):
     out, result = trained
-    epochs = list(zip([-score for score in column(out, "val_f1")], column(out, "val_loss")))
+    scores, rows = column(out, "val_f1"), result.validation["n"]
+    near = []
+    for epoch, score in enumerate(scores, start=1):
+        top = max(scores[:epoch])
+        if score >= top - (top * (1 - top) / rows) ** 0.5:
+            near.append(epoch)
     assert result.monitor == "val_f1"
+    assert result.best_epoch == near[-1]
+    assert result.best_value == scores[near[-1] - 1]
+
+
+def test_without_a_tolerance_the_best_f_score_counts_and_of_equals_the_lowest_loss(
+    patterns, tmp_path
+):
+    settings = {"regime.tolerance": 0}
+    result = train(patterns, tmp_path / "a", epochs=4, settings=settings)
+    losses = column(tmp_path / "a", "val_loss")
+    epochs = list(zip([-score for score in column(tmp_path / "a", "val_f1")], losses))
     assert result.best_value == -min(epochs)[0]
     assert result.best_epoch == epochs.index(min(epochs)) + 1
 
