@@ -1,8 +1,10 @@
 """The tensors in a PyTorch checkpoint, read without PyTorch and without running its code."""
 
 import io
+import math
 import pickle
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +25,11 @@ _KINDS = {
     "IntStorage": np.dtype("<i4"),
 }
 _NESTED = ("state_dict", "model")  # keys under which training scripts keep the weights
-# What damaged or unexpected bytes make of the reading.
+# What damaged or unexpected bytes make of the reading; RuntimeError: an encrypted or unknown zip.
 _BROKEN = (
-    *(pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError, IndexError),
-    *(ValueError, TypeError, AttributeError, OSError),
+    *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, IndexError),
+    *(ValueError, TypeError, AttributeError, OSError, RuntimeError),
+    *(OverflowError, MemoryError, SystemError),
 )
 
 
@@ -53,6 +56,10 @@ class _Tensor:
 
     def array(self) -> NDArray:
         numbers = self.storage.numbers
+        if 0 in self.shape:
+            return np.zeros(self.shape, numbers.dtype)
+        if math.prod(self.shape) > len(numbers):  # with stride 0 they could fill any memory
+            raise ValueError("a tensor reaches outside its numbers")
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides))
         if min((0, self.offset, *self.strides, *self.shape)) < 0 or not 0 <= last < len(numbers):
             raise ValueError("a tensor reaches outside its numbers")
@@ -71,7 +78,8 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _Tensor
+            # Never the class: a pickle may set attributes of what it is given.
+            return lambda *arguments: _Tensor(*arguments)
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
             return lambda tensor, *_: tensor
         if module == "torch" and name in _KINDS:

@@ -1,3 +1,5 @@
+import io
+import zipfile
 from collections import OrderedDict
 
 import numpy as np
@@ -60,8 +62,10 @@ def test_code_inside_a_file_is_refused_and_not_run(tmp_path):
         tensor((2,), (1,), offset=11),
         tensor((2,), (-1,)),
         tensor((2,), (1,), offset=-1),
+        tensor((10**12,), (0,)),
+        tensor((10**30,), (0,)),
     ],
-    ids=["too long", "too far", "backwards", "before the first"],
+    ids=["too long", "too far", "backwards", "before the first", "repeated", "beyond 64 bits"],
 )
 def test_a_tensor_that_reaches_outside_its_numbers_is_refused(state, tmp_path):
     path = written(tmp_path, as_zip({"w": state}, {"7": NUMBERS}))
@@ -82,3 +86,41 @@ def test_a_file_cut_short_is_an_error_that_names_it(layout, keep, tmp_path):
 def test_other_files_are_an_error_that_names_them(content, tmp_path):
     with pytest.raises(ModelError, match="net.pth: is not a PyTorch file"):
         read_tensors(written(tmp_path, content))
+
+
+def test_a_tensor_without_numbers_is_read(tmp_path):
+    state = {"none": tensor((0, 3), (3, 1)), "w": tensor((12,), (1,))}
+    found = read_tensors(written(tmp_path, as_zip(state, {"7": NUMBERS})))
+    assert found["none"].shape == (0, 3)
+    assert found["w"].tolist() == NUMBERS.tolist()
+
+
+def test_a_file_cannot_change_how_others_are_read(tmp_path):
+    rebuild = Named("torch._utils", "_rebuild_tensor_v2")
+    state = (None, {"array": Named("collections", "OrderedDict")})
+    bad = tmp_path / "bad.pth"
+    with zipfile.ZipFile(bad, "w") as archive:  # what is called is given attributes
+        archive.writestr("data.pkl", pickled(rebuild)[:-1] + pickled(state)[2:-1] + b"b.")
+    with pytest.raises(ModelError, match="bad.pth: is not a PyTorch file"):
+        read_tensors(bad)
+    found = read_tensors(written(tmp_path, as_zip({"w": tensor((12,), (1,))}, {"7": NUMBERS})))
+    assert found["w"].tolist() == NUMBERS.tolist()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_file_with_wrong_bytes_is_read_or_refused_by_name(compression, tmp_path):
+    whole = zipfile.ZipFile(io.BytesIO(as_zip({"w": tensor((12,), (1,))}, {"7": NUMBERS})))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", compression) as archive:
+        for name in whole.namelist():
+            archive.writestr(name, whole.read(name))
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(500):
+        content = bytearray(packed.getvalue())
+        content[rng.integers(len(content))] = rng.integers(256)
+        try:
+            read_tensors(written(tmp_path, content))
+        except ModelError as error:
+            refused += "net.pth" in str(error)
+    assert 0 < refused < 500
