@@ -7,6 +7,7 @@ Shares that the user gives are exact: 0.9 means nine tenths, not the nearest bin
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -19,6 +20,7 @@ from dnncli.metrics.special import binomial_cdf
 Share = float | str | Fraction  # 0.95, "0.95" and "19/20" are the same share
 
 _CLOSE = 1e-9  # relative; nearer to the limit than this, floating point may not decide
+_DIGITS = 60  # of logarithms: enough for shares that are closer to 1 than any double
 _STRIDE = 256  # candidates between two whose negatives are counted; each count is one pass
 
 
@@ -206,10 +208,18 @@ def needed_positives(*, recall: Share, confidence: Share) -> int | None:
     doubt = 1 - exact_share("confidence", confidence, one=False)
     if share == 1:
         return None
-    ratio = math.log(doubt) / math.log(share)
-    if abs(ratio - round(ratio)) > _CLOSE * ratio:
-        return math.ceil(ratio)
-    return round(ratio) if share ** round(ratio) <= doubt else round(ratio) + 1
+    with localcontext(prec=_DIGITS):
+        ratio = _logarithm(doubt) / _logarithm(share)
+    near = round(ratio)
+    # Equality needs a denominator that is an n-th power: for larger n no digits are close enough.
+    if 0 < near <= doubt.denominator.bit_length() and share**near == doubt:
+        return near
+    return math.ceil(ratio)
+
+
+def _logarithm(share: Fraction) -> Decimal:
+    """In the precision of the context: that of a double hides how far a share is from 1."""
+    return (Decimal(share.numerator) / Decimal(share.denominator)).ln()
 
 
 def best_certifiable(n: int, *, confidence: Share) -> float:

@@ -186,6 +186,21 @@ def test_needed_positives_are_just_enough(recall, confidence, n):
     assert allowed_misses(n - 1, recall=recall, confidence=confidence) is None
 
 
+@pytest.mark.parametrize(
+    ("recall", "confidence", "n"),
+    [
+        ("0.9999999999", "0.95", 29957322735),  # -ln(0.05) (10^10 - 1/2), up
+        ("0.99999999999999999999", "0.95", 299573227355399099343),
+        ("0.999999", "0.999999", 13815504),
+        ("0.5", "0.9990234375", 10),  # exactly 2^-10
+        ("0.999", "0.002997001", 3),  # exactly 1 - 0.999^3
+        ("1e-30", "0.5", 1),
+    ],
+)
+def test_needed_positives_of_extreme_targets_are_found_at_once(recall, confidence, n):
+    assert needed_positives(recall=recall, confidence=confidence) == n
+
+
 def test_a_refusal_is_a_full_answer():
     truth = np.arange(200) < 120
     found = certified(truth, np.arange(200) / 200, recall=0.99, confidence=0.95)

@@ -202,6 +202,17 @@ def test_the_written_evaluation_gives_the_same_numbers_again(files, tmp_path):
     ]
 
 
+def test_a_folder_with_a_metrics_file_of_something_else_is_not_replaced(files, tmp_path):
+    truth, predictions = files(truth=TRUTH, p="id,label\na,P\nb,N\nc,N\nd,N\n")
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "metrics.json").write_text('{"accuracy": 0.9}')
+    (folder / "model.py").write_text("precious")
+    with pytest.raises(ConfigError, match="project: exists and is no evaluation"):
+        evaluate(predictions, truth=truth, out=folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "model.py"]
+
+
 def test_an_earlier_evaluation_is_replaced_as_a_whole_and_nothing_else_ever(files, tmp_path):
     p, t = files(p="id,label\nd,N\nb,P\na,P\nc,P\n", t=TRUTH)
     out = tmp_path / "out"

@@ -30,10 +30,19 @@ def check_out(folder: Path) -> None:
     Raises:
         ConfigError: if something else is there.
     """
-    if (folder / "metrics.json").is_file():
+    if not folder.exists() or str(_written(folder).get("schema")).startswith("dnncli.eval/"):
         return
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    if not (folder.is_dir() and not any(folder.iterdir())):
         raise ConfigError(f"--out {folder}: exists and is no evaluation. Give another name.")
+
+
+def _written(folder: Path) -> dict[str, Any]:
+    """What metrics.json holds; nothing if there is none that can be read."""
+    try:
+        found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def folder_in_run(
@@ -81,11 +90,8 @@ def model_file(target: Path) -> str:
 
 def _is_of(folder: Path, same: Mapping[str, str | None]) -> bool:
     """Whether an evaluation is of this data, split and model file."""
-    try:
-        written = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return all(written.get(key) == value for key, value in same.items())
+    written = _written(folder)
+    return bool(written) and all(written.get(key) == value for key, value in same.items())
 
 
 def write_folder(
