@@ -44,6 +44,12 @@ def _header(path: Path) -> list[str]:
         header = next(csv.reader(file), None)
     if not header:
         raise DataError(f"{path}: is empty. The first line must name the columns.")
+    if len(header) == 1 and (marks := [mark for mark in ";\t" if mark in header[0]]):
+        mark = "tabs" if marks[-1] == "\t" else "';'"
+        raise DataError(
+            f"{path}:1: the columns are separated by {mark}. Separate them by commas, and write "
+            "numbers with a point."
+        )
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise DataError(f"{path}:1: column '{twice[0]}' occurs twice. Rename or remove one.")

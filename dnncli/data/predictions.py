@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Columns of multi-label truth that are no classes, unless they are declared as such.
 RESERVED = ("weight", "split", "group")
+_MOST_WEIGHT = 1e100  # scores multiply sums of weights: a double ends at 1e308
 
 
 def read_predictions(
@@ -299,6 +300,10 @@ def _read_weights(table: Table, ids: "pl.Series") -> NDArray[np.float64]:
         lines = [f"id '{ids[int(row)]}': {weights[row]}" for row in wrong[:SHOWN]]
         raise DataError(
             f"{table.path}: weights must be finite numbers >= 0:", counted(lines, len(wrong))
+        )
+    if weights.max() > _MOST_WEIGHT / len(weights):
+        raise DataError(
+            f"{table.path}: weights may add up to {_MOST_WEIGHT:g} at most. Scale them."
         )
     return weights
 

@@ -28,6 +28,10 @@ _OVERSHOOT = 1e-6  # a float32 softmax may end just above 1
 _CONVERT = (
     "Convert logits by a softmax, exp(x) / sum(exp(x)) over the row, and percentages by / 100."
 )
+_CONVERT_ONE = (  # a softmax over one column is 1
+    "With a threshold, a single score column may hold any finite numbers. Without one, convert "
+    "logits by 1 / (1 + exp(-x)), and percentages by / 100."
+)
 
 
 def read_numbers(table: Table, ids: "pl.Series", names: Sequence[str]) -> NDArray[np.floating]:
@@ -53,9 +57,11 @@ def read_numbers(table: Table, ids: "pl.Series", names: Sequence[str]) -> NDArra
             numbers[start : start + len(chunk), index] = chunk.to_numpy()
             start += len(chunk)
     if lines:
+        hint = "A score that is missing is written as nan; hard labels go into a column 'label':"
+        if list(names) == ["weight"]:
+            hint = "Every row needs its weight:"
         raise DataError(
-            f"{table.path}: cells that are not numbers (hard labels belong in a column 'label'):",
-            counted(lines[:SHOWN], wrong),
+            f"{table.path}: cells that are not numbers. {hint}", counted(lines[:SHOWN], wrong)
         )
     return numbers
 
@@ -142,7 +148,8 @@ def check_range(
     if wrong.any() and scores == "any":
         raise DataError(f"{path}: scores that are not finite. Predict them again:", rows(wrong))
     if wrong.any():
-        raise DataError(f"{path}: scores outside [0, 1]. {_CONVERT}", rows(wrong))
+        convert = _CONVERT if len(names) > 1 else _CONVERT_ONE
+        raise DataError(f"{path}: scores outside [0, 1]. {convert}", rows(wrong))
     if nan == "error" and missing.any():
         raise DataError(f"{path}: scores that are no number. Predict them again:", rows(missing))
 
@@ -167,7 +174,8 @@ def with_sum_one(
     if len(wrong := np.flatnonzero(distance > _SUM_TOLERANCE)):
         lines = [f"id '{ids[int(row)]}': sums to {sums[row]:.6g}" for row in wrong[:SHOWN]]
         raise DataError(
-            f"{path}: rows of probabilities must sum to 1 within {_SUM_TOLERANCE}. {_CONVERT}",
+            f"{path}: rows of probabilities must sum to 1 within {_SUM_TOLERANCE}. {_CONVERT} "
+            "Classes that do not exclude each other are read with --multi-label.",
             counted(lines, len(wrong)),
         )
     rough = distance > _EXACT_SUM

@@ -110,12 +110,18 @@ def decide(
 
 def decide_score(scores: NDArray[np.floating], *, threshold: float) -> NDArray[np.int32]:
     """0 (the scored class) where score >= threshold, else 1 (the rest); UNDECIDED where NaN.
+def in_precision(threshold: float, dtype: np.dtype) -> np.floating:
+    """A threshold in the precision of scores; infinite beyond their largest number."""
+    with np.errstate(over="ignore"):
+        return dtype.type(threshold)
+
+
 
     Args:
         scores: (N,) scores of one class against the rest.
         threshold: compared in the scores' own precision.
     """
-    decisions = np.where(scores >= scores.dtype.type(threshold), np.int32(0), np.int32(1))
+    decisions = np.where(scores >= in_precision(threshold, scores.dtype), np.int32(0), np.int32(1))
     decisions[np.isnan(scores)] = UNDECIDED
     return decisions
 

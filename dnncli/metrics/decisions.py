@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.errors import SHOWN
-from dnncli.metrics.counts import UNDECIDED, Tie, decide, decide_score
+from dnncli.metrics.counts import UNDECIDED, Tie, decide, decide_score, in_precision
 from dnncli.predictions import Predictions
 
 DEFAULT_THRESHOLD = 0.5  # of a single score column; positive if and only if score >= threshold
@@ -99,7 +99,8 @@ def decide_members(predictions: Predictions, *, thresholds: Sequence[float]) -> 
     """
     if predictions.probs is None or len(thresholds) != predictions.probs.shape[1]:
         raise ValueError("predictions must hold (N, C) probs, and thresholds be (C,).")
-    return predictions.probs >= np.array(thresholds, dtype=predictions.probs.dtype)
+    probs = predictions.probs
+    return probs >= np.array([in_precision(limit, probs.dtype) for limit in thresholds])
 
 
 def _given(predictions: Predictions, labels: NDArray[np.integer]) -> Decisions:
@@ -124,7 +125,7 @@ def _from_threshold(
     others = np.delete(np.arange(probs.shape[1]), index)
     classes = np.full(len(probs), index, dtype=np.int64)
     tied = np.zeros(len(probs), dtype=bool)
-    rest = np.flatnonzero(~(probs[:, index] >= probs.dtype.type(threshold)))
+    rest = np.flatnonzero(~(probs[:, index] >= in_precision(threshold, probs.dtype)))
     best, tied[rest] = decide(probs[np.ix_(rest, others)], tie=tie)
     classes[rest] = np.where(best == UNDECIDED, UNDECIDED, others[best])
     return classes, tied

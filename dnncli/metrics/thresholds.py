@@ -13,6 +13,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dnncli.metrics.counts import in_precision
 from dnncli.metrics.curves import Curve, checked, first_reaching
 from dnncli.metrics.scores import BETA_LIMITS
 from dnncli.metrics.special import binomial_cdf
@@ -112,7 +113,7 @@ def point_at(is_positive: ArrayLike, scores: NDArray[np.floating], threshold: fl
         threshold: any number.
     """
     truth, scores = checked(is_positive, scores)
-    return _point(scores.dtype.type(threshold), scores[truth], scores)
+    return _point(in_precision(threshold, scores.dtype), scores[truth], scores)
 
 
 def highest(curve: Curve, *, recall: Share) -> Point | None:

@@ -68,9 +68,9 @@ def confusion_plot(path: Path, counts: Counts, classes: Sequence[str]) -> None:
         )
         figure.colorbar(image, ax=axes, label="Share of the row", shrink=0.7, pad=0.02)
         right = "n/a" if np.isnan(counts.accuracy) else f"{counts.accuracy:.4f}"
-        axes.set_title(
-            f"Confusion matrix, {len(names)} classes (n = {_number(total.sum())}, accuracy {right})"
-        )
+        unit = "n =" if np.issubdtype(matrix.dtype, np.integer) else "weight"
+        about = f"({unit} {_number(total.sum())}, accuracy {right})"
+        axes.set_title(f"Confusion matrix, {len(names)} classes {about}")
         _name_sides(axes, names, heads)
         if not is_large:
             _write_cells(axes, matrix, shares)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.metrics.counts import UNDECIDED
+from dnncli.metrics.counts import UNDECIDED, in_precision
 from dnncli.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _distances(
     limit = np.full(len(rows), np.nan)
     if threshold is not None and predictions.probs is not None:
         # The threshold as it was compared: in the precision of the scores.
-        exact = float(predictions.probs.dtype.type(threshold))
+        exact = float(in_precision(threshold, predictions.probs.dtype))
         is_rest = predictions.probs.shape[1] == 1 and index == 1
         boundary = limit = np.full(len(rows), 1 - exact if is_rest else exact)
     table = pl.DataFrame(

@@ -298,6 +298,10 @@ def test_the_rows_of_one_split_can_be_chosen(tmp_path):
         ("id,A,B\nx,,0\n", r"not numbers.*\n  id 'x', column 'A': ''"),
         ("id,A,B\nx,2.5,-1\n", r"outside \[0, 1\]. Convert logits by a softmax.*\n  id 'x', .*2.5"),
         ("id,A,B\nx,inf,0\n", r"outside \[0, 1\].*\n  id 'x', class 'A': inf"),
+        ("id;A;B\nx;1,5;0\n", r"p.csv:1: the columns are separated by ';'. Separate them by comm"),
+        ("id,A,B\nx,,0\n", r"A score that is missing is written as nan"),
+        ("id,A\nx,-3\n", r"With a threshold, a single.* convert logits by 1 / \(1 \+ exp\(-x\)\)"),
+        ("id,A,B\nx,0.9,0.9\n", r"do not exclude each other are read with --multi-label"),
         ("id,A\nx,70\n", r"percentages by / 100.\n  id 'x', class 'A': 70.0"),
         ("id,A,B\nx,0.5,0.6\n", r"must sum to 1 within 0.01.*\n  id 'x': sums to 1.1"),
     ],
@@ -314,7 +318,11 @@ def test_wrong_predictions_are_named(tmp_path, text, message):
         ("id,A,B\na,1,0\n", r"one 0/1 column per class is read with --multi-label"),
         ("id,label\na,P\nb,\n", r"rows without a label:\n  id 'b'"),
         ("id,label,weight\na,P,1\nb,N,-1\n", r"weights must be.*\n  id 'b': -1.0"),
-        ("id,label,weight\na,P,1\nb,N,x\n", r"not numbers.*\n  id 'b', column 'weight': 'x'"),
+        ("id,label,weight\na,P,1e308\nb,N,1\n", r"weights may add up to 1e\+100"),
+        (
+            "id,label,weight\na,P,1\nb,N,x\n",
+            r"not numbers. Every row needs its weight.*\n  id 'b', column 'weight': 'x'",
+        ),
         (
             "id,label\na,P\nb,Pp\n",
             r"not declared:\n  id 'b': class 'Pp' is not one of P, N. Did you mean 'P'\?",

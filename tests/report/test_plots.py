@@ -180,7 +180,7 @@ def test_undecided_rows_absent_classes_and_weights_can_be_drawn(tmp_path):
     assert "n = 3," in words(tmp_path / "c.png")[0]
     weighted = count(labels, decisions, n_classes=3, weights=weights)
     confusion_plot(tmp_path / "w.png", weighted, "abc")
-    assert "n = 1,003," in words(tmp_path / "w.png")[0]
+    assert "(weight 1,003," in words(tmp_path / "w.png")[0]
     nothing = count(labels[:0], decisions[:0], n_classes=3)
     confusion_plot(tmp_path / "n.png", nothing, "abc")
     assert "n = 0, accuracy n/a" in words(tmp_path / "n.png")[0]

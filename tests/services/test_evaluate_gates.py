@@ -85,6 +85,7 @@ def test_an_undefined_score_fails_even_at_zero():
     [
         ("recal.defect=0.9", r"--fail-under recal.defect: no such score. Did you mean 'recall'\?"),
         ("recall=0.9", r"Did you mean 'recall.CLASS' or 'recall.macro'\?"),
+        ("f1=0.9", r"Did you mean 'f1.CLASS' or 'f1.macro'\?"),
         ("f.defect=0.9", "no such score"),
         ("accuracy", "must be KEY=VALUE, VALUE from 0 to 1"),
         ("accuracy=95", "must be KEY=VALUE, VALUE from 0 to 1"),
@@ -100,6 +101,13 @@ def test_keys_and_values_that_are_none_are_refused(text, message):
 def test_classes_with_dots_and_equal_signs_can_be_named():
     gate = parse_gate("f0.5.v=1.0=0.9")
     assert (gate.score, gate.beta, gate.of, gate.floor) == ("f", 0.5, "v=1.0", 0.9)
+
+
+def test_a_class_called_as_an_average_is_listed_once():
+    found = gate_problems(
+        [parse_gate("recall.x=1")], ("macro", "rain"), curved=("macro", "rain"), multi_label=False
+    )
+    assert found[0].endswith("Known: macro, rain, weighted, micro.")
 
 
 def test_gates_that_the_classes_have_no_score_for_are_all_named():

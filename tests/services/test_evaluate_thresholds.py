@@ -95,6 +95,46 @@ def test_rows_that_chose_the_threshold_are_refused_and_nothing_is_written(scores
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("threshold", "said"),
+    [
+        (-3.0, "Every score of 'P' reaches the threshold -3.0: they lie from 0.25 to 0.75."),
+        (0.25, "Every score of 'P' reaches the threshold 0.25: they lie from 0.25 to 0.75."),
+        (0.5, None),
+        (0.75, None),
+        (50.0, "No score of 'P' reaches the threshold 50.0: they lie from 0.25 to 0.75."),
+    ],
+)
+def test_a_threshold_beside_all_scores_is_remarked_on(tmp_path, threshold, said):
+    p = write(tmp_path / "p.csv", "id,N,P", [("a", 0.25, 0.75), ("b", 0.75, 0.25)])
+    t = write(tmp_path / "t.csv", "id,label", [("a", "P"), ("b", "N")])
+    report = evaluate(p, truth=t, positive="P", threshold=threshold)
+    found = [text for text in report.warnings if "reaches the threshold" in text]
+    assert [text.startswith(said) for text in found] == ([True] if said else [])
+
+
+@pytest.mark.parametrize("threshold", [1e300, -1e300])
+def test_a_threshold_beyond_the_scores_precision_is_an_end_of_the_scores(tmp_path, threshold):
+    table = {"id": ["a", "b"], "N": [0.25, 0.75], "P": [0.75, 0.25]}
+    single = pl.DataFrame(table, schema_overrides={"N": pl.Float32, "P": pl.Float32})
+    single.write_parquet(tmp_path / "p.parquet")
+    t = write(tmp_path / "t.csv", "id,label", [("a", "P"), ("b", "N")])
+    report = evaluate(
+        tmp_path / "p.parquet", truth=t, positive="P", threshold=threshold, out=tmp_path / "out"
+    )
+    assert report.per_class["P"].predicted == (0 if threshold > 0 else 2)
+
+
+def test_a_class_that_only_the_file_names_is_said_to_be_unknown_once(scores, tmp_path):
+    file = chosen(scores)
+    p = write(tmp_path / "p.csv", "id,A,B", [("a", 0.25, 0.75), ("b", 0.75, 0.25)])
+    t = write(tmp_path / "t.csv", "id,label", [("a", "A"), ("b", "B")])
+    with pytest.raises(ConfigError) as error:
+        evaluate(p, truth=t, thresholds=file)
+    assert "--positive" not in str(error.value)
+    assert str(error.value).count("Unknown class 'P'") == 1
+
+
 def test_one_shared_row_is_enough_to_refuse(scores, tmp_path):
     file = chosen(scores)
     p, t = scores("test")

@@ -15,10 +15,9 @@ _OF_ALL = ("accuracy", "subset_accuracy")
 _OF_COUNTS = ("precision", "recall")
 _OF_CURVES = ("average_precision", "roc_auc")
 _AVERAGES = ("macro", "weighted", "micro", "samples")
+_OF_A_CLASS = rf"{'|'.join((*_OF_COUNTS, *_OF_CURVES))}|f(?P<beta>\d+(\.\d+)?)"
 _KEY = re.compile(
-    rf"(?P<whole>{'|'.join(_OF_ALL)})"
-    rf"|(?P<score>{'|'.join((*_OF_COUNTS, *_OF_CURVES))}|f(?P<beta>\d+(\.\d+)?))\.(?P<of>.+)",
-    re.DOTALL,
+    rf"(?P<whole>{'|'.join(_OF_ALL)})|(?P<score>{_OF_A_CLASS})\.(?P<of>.+)", re.DOTALL
 )
 _FORM = (
     "accuracy=VALUE, or precision, recall, f1, f2 ..., average_precision or roc_auc of a class or "
@@ -70,7 +69,7 @@ def parse_gate(text: str) -> Gate:
     if match is None:
         name, _, of = key.partition(".")
         near = suggest(name, [*_OF_ALL, *_OF_COUNTS, *_OF_CURVES, "f1", "f2"])
-        if name in (*_OF_COUNTS, *_OF_CURVES) and not of:
+        if not of and re.fullmatch(_OF_A_CLASS, name):
             near = f" Did you mean '{name}.CLASS' or '{name}.macro'?"
         raise ConfigError(f"--fail-under {key}: no such score.{near} Known: {_FORM}.")
     if match["whole"]:
@@ -106,6 +105,7 @@ def gate_problems(
         elif gate.score == "accuracy" and multi_label:
             problems.append(f"--fail-under {gate.key}: use subset_accuracy with --multi-label.")
         elif gate.of is not None and gate.of not in known:
+            known = tuple(dict.fromkeys(known))  # a class may be called as an average is
             some = ", ".join(known[:_LISTED]) + (", ..." if len(known) > _LISTED else "")
             near = suggest(gate.of, known)
             problems.append(

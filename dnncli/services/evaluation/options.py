@@ -202,7 +202,8 @@ def _problems(
 ) -> list[str]:
     problems = []
     if positive is not None and positive not in classes:
-        problems.append(f"--positive: {no_class(positive, classes)}")
+        if options.positive is not None:  # else it is the thresholds file that names it, see below
+            problems.append(f"--positive: {no_class(positive, classes)}")
     elif kind == "score" and not options.multi_label and positive != scored[0]:
         problems.append(
             f"--positive {positive}: the only score is that of '{scored[0]}'. Leave it out, or "

@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
+from dnncli.metrics.counts import in_precision
 from dnncli.services.evaluation.curves import is_of
 from dnncli.services.evaluation.inputs import Inputs
 from dnncli.services.evaluation.verdicts import HONEST, dtype_note
@@ -31,12 +34,41 @@ def remarks(inputs: Inputs) -> Iterator[str]:
         note = dtype_note(predictions, options.thresholds.per_class[options.positive])
         if note is not None:
             yield note
+    beside = [*_beside_scores(inputs)]
+    yield from beside[:_NAMED]
+    if len(beside) > _NAMED:
+        yield f"{len(beside) - _NAMED} more thresholds lie beside the scores of their classes."
     if options.thresholds is not None:
         yield HONEST
     if options.against is not None and options.threshold is not None:
         yield (
             f"{options.against} was decided by the same threshold, which may not be its own: give "
             "its labels to compare other decisions."
+        )
+
+
+def _beside_scores(inputs: Inputs) -> Iterator[str]:
+    """A remark on every threshold that lies beside the scores, as if it were of another scale."""
+    predictions, options = inputs.predictions, inputs.options
+    given = {} if options.thresholds is None else options.thresholds.per_class
+    limits = {name: entry.threshold for name, entry in given.items()}
+    if options.threshold is not None:
+        everywhere = options.multi_label and options.thresholds is None
+        named = predictions.class_names if everywhere else (options.positive,)
+        limits |= {str(name): options.threshold for name in named}
+    for index, name in enumerate(predictions.class_names):
+        limit = limits.get(name)
+        if predictions.probs is None or limit is None:
+            continue
+        scores = predictions.probs[:, index]
+        low, high = np.fmin.reduce(scores), np.fmax.reduce(scores)
+        here = in_precision(limit, scores.dtype)
+        if np.isnan(low) or low < here <= high:
+            continue
+        what = "No score" if here > high else "Every score"
+        yield (
+            f"{what} of '{name}' reaches the threshold {limit!r}: they lie from {float(low):g} to "
+            f"{float(high):g}. Perhaps it was meant for scores of another kind, such as logits."
         )
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from dnncli.errors import DataError
+from dnncli.metrics.counts import in_precision
 from dnncli.metrics.intervals import proportion_interval
 from dnncli.predictions import Predictions
 from dnncli.services.evaluation.curves import is_of
@@ -92,7 +93,7 @@ def verdicts(
         if entry is None or entry.threshold is None:
             continue
         scores = predictions.probs[is_of(truth, index), index]
-        caught = ~(scores < scores.dtype.type(entry.threshold))  # NaN is not below it
+        caught = ~(scores < in_precision(entry.threshold, scores.dtype))  # NaN is not below it
         found[name] = _verdict(int(caught.sum()), len(scores), entry)
     return found
 
@@ -133,7 +134,7 @@ def dtype_note(predictions: Predictions, entry: ClassThresholds) -> str | None:
     """A remark if the threshold was chosen on scores of another precision."""
     if predictions.probs is None or predictions.probs.dtype == np.dtype(entry.dtype):
         return None
-    if float(predictions.probs.dtype.type(entry.threshold or 0)) == entry.threshold:
+    if float(in_precision(entry.threshold or 0, predictions.probs.dtype)) == entry.threshold:
         return None
     return (
         f"The threshold {entry.threshold!r} was chosen on {entry.dtype} scores; these are "
