@@ -67,7 +67,12 @@ def align(
 def _nfc(table: Predictions, name: str) -> Predictions:
     ids = table.ids.str.normalize("NFC")
     if not are_unique(ids):
-        raise DataError(f"{name}: in Unicode form NFC, two ids become one. Rename one of them.")
+        twice = ids.filter(ids.is_duplicated()).unique(maintain_order=True)
+        lines = [f"id '{text}'" for text in twice.head(SHOWN)]
+        raise DataError(
+            f"{name}: in Unicode form NFC, two ids become one. Rename one of them:",
+            counted(lines, len(twice)),
+        )
     return replace(table, ids=ids)
 
 

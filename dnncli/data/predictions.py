@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Columns of multi-label truth that are no classes, unless they are declared as such.
 RESERVED = ("weight", "split", "group")
-_MOST_WEIGHT = 1e100  # scores multiply sums of weights: a double ends at 1e308
+_MOST_WEIGHT = 1e100  # scores multiply sums of weights: doubles end at 1e308 and at 1e-308
 
 
 def read_predictions(
@@ -301,9 +301,11 @@ def _read_weights(table: Table, ids: "pl.Series") -> NDArray[np.float64]:
         raise DataError(
             f"{table.path}: weights must be finite numbers >= 0:", counted(lines, len(wrong))
         )
-    if weights.max() > _MOST_WEIGHT / len(weights):
+    highest = weights.max()
+    if highest > _MOST_WEIGHT / len(weights) or 0 < highest < 1 / _MOST_WEIGHT:
         raise DataError(
-            f"{table.path}: weights may add up to {_MOST_WEIGHT:g} at most. Scale them."
+            f"{table.path}: the largest weight is {highest:g}. Weights may add up to "
+            f"{_MOST_WEIGHT:g} at most, and to {1 / _MOST_WEIGHT:g} at least. Scale them."
         )
     return weights
 

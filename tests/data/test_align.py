@@ -85,7 +85,7 @@ def test_unicode_forms_are_equal_only_if_asked_for():
         align(labels([NFD], "P"), labels([NFC], "P"))
     found, truth = align(labels([NFD], "P"), labels([NFC], "P"), normalize_ids="nfc")
     assert found.ids.to_list() == truth.ids.to_list() == [NFC]
-    with pytest.raises(DataError, match="two ids become one"):
+    with pytest.raises(DataError, match=f"two ids become one. Rename one of them:\n  id '{NFC}'"):
         align(labels([NFD, NFC], "PN"), labels([NFC], "P"), normalize_ids="nfc")
 
 

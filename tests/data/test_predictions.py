@@ -318,7 +318,8 @@ def test_wrong_predictions_are_named(tmp_path, text, message):
         ("id,A,B\na,1,0\n", r"one 0/1 column per class is read with --multi-label"),
         ("id,label\na,P\nb,\n", r"rows without a label:\n  id 'b'"),
         ("id,label,weight\na,P,1\nb,N,-1\n", r"weights must be.*\n  id 'b': -1.0"),
-        ("id,label,weight\na,P,1e308\nb,N,1\n", r"weights may add up to 1e\+100"),
+        ("id,label,weight\na,P,1e308\nb,N,1\n", r"largest weight is 1e\+308. Weights may add up"),
+        ("id,label,weight\na,P,1e-200\nb,N,0\n", r"largest weight is 1e-200. .*Scale them"),
         (
             "id,label,weight\na,P,1\nb,N,x\n",
             r"not numbers. Every row needs its weight.*\n  id 'b', column 'weight': 'x'",
