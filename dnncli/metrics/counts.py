@@ -63,8 +63,10 @@ class Counts:
     @property
     def accuracy(self) -> float:
         """Share of rows decided for their true class; NaN if there is no row."""
-        total = self.confusion.sum() + self.undecided.sum()
-        return float(self.tp.sum() / total) if total > 0 else float("nan")
+        right = self.tp.sum()
+        # Weighted sums are rounded, each in its own way: a share of their sum is never above 1.
+        total = right + _off_diagonal(self.confusion).sum() + self.undecided.sum()
+        return float(right / total) if total > 0 else float("nan")
 
 
 def decide(
@@ -108,14 +110,14 @@ def decide(
     return decisions, tied
 
 
-def decide_score(scores: NDArray[np.floating], *, threshold: float) -> NDArray[np.int32]:
-    """0 (the scored class) where score >= threshold, else 1 (the rest); UNDECIDED where NaN.
 def in_precision(threshold: float, dtype: np.dtype) -> np.floating:
     """A threshold in the precision of scores; infinite beyond their largest number."""
     with np.errstate(over="ignore"):
         return dtype.type(threshold)
 
 
+def decide_score(scores: NDArray[np.floating], *, threshold: float) -> NDArray[np.int32]:
+    """0 (the scored class) where score >= threshold, else 1 (the rest); UNDECIDED where NaN.
 
     Args:
         scores: (N,) scores of one class against the rest.

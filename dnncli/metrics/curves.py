@@ -102,6 +102,7 @@ def checked(
         raise ValueError(f"is_positive {truth.shape} and scores {scores.shape} must be (N,).")
     if scores.dtype.kind in "iub":
         scores = scores.astype(np.float64)
+    scores = scores.astype(scores.dtype.newbyteorder("="), copy=False)  # bits are looked at
     if not np.isfinite(scores).all():
         raise ValueError("scores must be finite.")
     return truth, scores

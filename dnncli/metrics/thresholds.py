@@ -21,6 +21,7 @@ from dnncli.metrics.special import binomial_cdf
 Share = float | str | Fraction  # 0.95, "0.95" and "19/20" are the same share
 
 _CLOSE = 1e-9  # relative; nearer to the limit than this, floating point may not decide
+_EXACT = 20_000  # positives up to which fractions may: they take time with the square
 _DIGITS = 60  # of logarithms: enough for shares that are closer to 1 than any double
 _STRIDE = 256  # candidates between two whose negatives are counted; each count is one pass
 
@@ -166,7 +167,9 @@ def allowed_misses(n: int, *, recall: Share, confidence: Share) -> int | None:
     """How many of n positives may be missed if the recall is to be certified.
 
     The largest k with BinomCDF(k; n, 1 - recall) <= 1 - confidence: with a true recall below the
-    target, as few misses as k would be seen with at most that probability.
+    target, as few misses as k would be seen with at most that probability. Sides that differ by
+    less than one part in 10^9 are compared as fractions up to 20,000 positives; above, such a k
+    is taken for too many, which is on the safe side.
 
     Args:
         n: positives at hand.
@@ -190,7 +193,7 @@ def allowed_misses(n: int, *, recall: Share, confidence: Share) -> int | None:
         tail = float(binomial_cdf(k, n, float(1 - share)))
         if abs(tail - doubt) > _CLOSE * doubt:
             return tail > doubt
-        return _exact_binomial_cdf(k, n, 1 - share) > doubt
+        return n > _EXACT or _exact_binomial_cdf(k, n, 1 - share) > doubt
 
     k = bisect_left(range(n + 1), x=True, key=too_many)
     return k - 1 if k > 0 else None
@@ -224,9 +227,12 @@ def _logarithm(share: Fraction) -> Decimal:
 
 
 def best_certifiable(n: int, *, confidence: Share) -> float:
-    """The highest recall that n positives can certify: (1 - confidence)^(1 / n); 0 if n is 0."""
+    """The highest recall that n positives can certify: (1 - confidence)^(1 / n); 0 if n is 0.
+
+    Rounded down: asked for, it is certified.
+    """
     doubt = 1 - exact_share("confidence", confidence, one=False)
-    return float(doubt) ** (1 / n) if n > 0 else 0.0
+    return float(doubt) ** (1 / n) * (1 - 2**-52) if n > 0 else 0.0
 
 
 def certified(

@@ -93,7 +93,7 @@ def _calibration(found: Predictions, truth: Predictions) -> dict[str, Any]:
     probs, labels = found.probs, _labels(truth)
     if probs is None:
         raise ValueError("probabilities are needed")
-    temperature = fit_temperature(probs, labels)
+    temperature = fit_temperature(probs, labels, weights=truth.weights)
     before = calibration(probs, labels, weights=truth.weights)
     after = calibration(
         with_temperature(probs, temperature=temperature), labels, weights=truth.weights

@@ -104,6 +104,19 @@ def test_float32_scores_are_those_same_scores():
     assert (one.ece, one.brier, one.log_loss) == (two.ece, two.brier, two.log_loss)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_score_on_an_edge_lies_below_it_in_every_precision(dtype):
+    # As float32, 0.2 is a little more than a fifth.
+    scores = np.array([0.2, 0.4, 0.6, 0.8, 1.0], dtype)
+    found = calibration(scores, np.ones(5, int), bins=5)
+    assert found.bins.count.tolist() == [1, 1, 1, 1, 1]
+
+
+def test_an_all_but_perfect_brier_score_is_not_lost_in_rounding():
+    found = calibration(np.array([[1 - 1e-10, 1e-10]]), np.array([0]))
+    assert found.brier == pytest.approx(2e-20, rel=1e-5)
+
+
 def test_without_rows_nothing_is_defined():
     found = calibration(np.zeros((0, 3)), np.zeros(0, int))
     assert np.isnan([found.ece, found.brier, found.log_loss]).all()
@@ -148,6 +161,30 @@ def test_temperature_one_changes_nothing_and_zero_stays_zero():
     assert with_temperature(probs, 3.0)[:, 2].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize(
+    "probs",
+    [np.full((4, 3), 1 / 3), np.full(4, 0.5), np.eye(3)[[0, 1, 2, 1]], np.eye(3)[[1, 1, 2, 0]]],
+)
+def test_where_no_temperature_changes_the_log_loss_it_is_one(probs):
+    labels = np.array([0, 1, 0, 1] if probs.ndim == 1 else [0, 1, 2, 1])
+    assert fit_temperature(probs, labels) == 1
+
+
+def test_a_class_that_was_ruled_out_does_not_make_the_temperature_of_other_rows_worse():
+    # 0 stays 0 at any temperature: flattening the other rows for its sake would only cost.
+    probs, labels = random_case(8, n=2000)
+    ruled_out = np.vstack([probs, [[1.0, 0, 0, 0]] * 20])
+    found = fit_temperature(ruled_out, np.append(labels, [1] * 20))
+    assert found == pytest.approx(fit_temperature(probs, labels), rel=1e-12)
+
+
+def test_weights_count_rows_as_often_as_they_say_in_the_temperature():
+    probs, labels = random_case(9, n=200)
+    weights = np.random.default_rng(9).integers(0, 4, 200)
+    repeated = fit_temperature(probs.repeat(weights, axis=0), labels.repeat(weights))
+    assert fit_temperature(probs, labels, weights=weights) == pytest.approx(repeated, rel=1e-9)
+
+
 def test_a_model_that_is_never_wrong_gets_a_temperature_within_the_limits():
     sure = fit_temperature(np.full((3, 3), 0.1) + 0.7 * np.eye(3), np.arange(3))
     assert 0.01 <= sure < 0.2
@@ -162,6 +199,10 @@ def test_what_makes_no_sense_is_refused():
         calibration(np.array([1.5]), np.array([1]))
     with pytest.raises(ValueError, match=r"weights must be \(N,\)"):
         calibration(np.array([0.5]), np.array([1]), weights=np.ones(2))
+    with pytest.raises(ValueError, match=r"labels must lie in \[0, 2\). Got values from -1 to 1"):
+        calibration(np.full((2, 2), 0.5), np.array([-1, 1]))
+    with pytest.raises(ValueError, match="bins must be at least 1"):
+        calibration(np.array([0.5]), np.array([1]), bins=0)
     with pytest.raises(ValueError, match="at least one row"):
         fit_temperature(np.zeros((0, 2)), np.zeros(0, int))
     with pytest.raises(ValueError, match="temperature must be above 0"):

@@ -74,6 +74,12 @@ def test_weights_of_one_change_no_number():
     assert (weighted.undecided == plain.undecided).all()
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_accuracy_of_weighted_rows_that_are_all_right_is_exactly_one(seed):
+    labels, _, weights = random_case(seed, n=40, n_classes=9)
+    assert count(labels, labels, n_classes=9, weights=weights).accuracy == 1
+
+
 def test_weighted_counts_do_not_depend_on_the_order_of_rows():
     labels, decisions, weights = random_case(4, n=5000)
     order = np.random.default_rng(0).permutation(5000)

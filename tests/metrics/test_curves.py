@@ -98,6 +98,14 @@ def test_packed_and_plain_sorting_give_the_same_counts(dtype, lowest):
         assert fp == (~truth & (scores >= threshold)).sum()
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "<f2"])
+def test_scores_in_any_byte_order_are_the_same_scores(dtype):
+    truth, scores = np.array([True, False, True, True]), np.array([0.5, 0.25, 0.25, 1.0])
+    found, expected = curve(truth, scores.astype(dtype)), curve(truth, scores)
+    assert found.thresholds.tolist() == expected.thresholds.tolist() == [1.0, 0.5, 0.25]
+    assert (found.tp.tolist(), found.fp.tolist()) == ([1, 2, 3], [0, 0, 1])
+
+
 def test_weights_of_one_change_no_point_and_of_zero_drop_the_row():
     rng = np.random.default_rng(2)
     truth, scores = rng.random(80) < 0.4, rng.integers(0, 9, 80) / 9

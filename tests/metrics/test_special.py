@@ -57,6 +57,18 @@ def test_beta_quantiles_agree_with_scipy(n, share):
     np.testing.assert_allclose(beta_cdf(ours, k + 1, n - k), share, rtol=1e-7)
 
 
+@pytest.mark.parametrize("n", [2, 10, 10**4, 10**6])
+def test_tiny_tails_keep_their_relative_accuracy(n):
+    # I_x(1, n) = 1 - (1 - x)^n and I_x(n, 1) = x^n
+    share = 5e-13
+    one = beta_quantile(share, [1, n], [n, 1])
+    expected = [-np.expm1(np.log1p(-share) / n), share ** (1 / n)]
+    np.testing.assert_allclose(one, expected, rtol=1e-10)
+    k = np.array([2, n // 2 + 1])
+    found = beta_quantile(share, k, n - k + 1)
+    np.testing.assert_allclose(found, stats.beta.ppf(share, k, n - k + 1), rtol=1e-9)
+
+
 def test_the_beta_function_has_its_closed_forms():
     x = np.linspace(0, 1, 11)
     np.testing.assert_allclose(beta_cdf(x, 1, 1), x, atol=1e-15)
@@ -74,6 +86,6 @@ def test_the_two_tails_of_the_beta_distribution_sum_to_one():
 @pytest.mark.parametrize("share", [0.9, 0.975, 0.995])
 def test_quantiles_of_normal_and_student_agree_with_scipy(share):
     assert normal_quantile(share) == pytest.approx(stats.norm.ppf(share), abs=1e-13)
-    freedom = np.array([1, 1.5, 2, 3.3, 10, 50.5, 1000, 1e5, 1e7])
+    freedom = np.array([1, 1.5, 2, 3.3, 10, 50.5, 1000, 9e4, 1e5, 1e7, 1e9, 1e13])
     expected = stats.t.ppf(share, freedom)
     np.testing.assert_allclose(student_quantile(share, freedom), expected, rtol=1e-7)

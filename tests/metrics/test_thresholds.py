@@ -211,6 +211,20 @@ def test_a_refusal_is_a_full_answer():
     assert 0.9753 < found.best_certifiable_recall < 0.9754
 
 
+@pytest.mark.parametrize("n", [*range(1, 200), 1000, 12345])
+def test_the_best_recall_that_can_be_certified_is_certified_when_asked_for(n):
+    best = best_certifiable(n, confidence="0.95")
+    assert allowed_misses(n, recall=best, confidence="0.95") == 0
+    assert allowed_misses(n, recall=best + 1e-12, confidence="0.95") is None
+
+
+def test_exactly_equal_sides_of_the_binomial_sum_are_told_at_once_at_any_size():
+    # With an odd n the lower half of the outcomes has exactly the probability one half.
+    assert allowed_misses(15_001, recall="0.5", confidence="0.5") == 7_500
+    # Where fractions would take hours the answer is on the safe side.
+    assert allowed_misses(10**8 + 1, recall="0.5", confidence="0.5") == 5 * 10**7 - 1
+
+
 def test_certainty_cannot_be_certified():
     assert needed_positives(recall=1, confidence=0.9) is None
     assert allowed_misses(10**6, recall=1, confidence=0.9) is None
