@@ -73,7 +73,7 @@ def drawn(
 
 def _words(figure: "Figure") -> str:
     """What the picture says in words, for those who cannot see it; not the cells of a matrix."""
-    texts = [axes.get_title(loc="left") for axes in figure.axes]
+    texts = [figure.get_suptitle(), *(axes.get_title(loc="left") for axes in figure.axes)]
     texts += [text.get_text() for axes in figure.axes if not axes.images for text in axes.texts]
     for legend in figure.legends:
         texts += [legend.get_title().get_text(), *(text.get_text() for text in legend.get_texts())]

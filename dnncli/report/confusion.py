@@ -70,7 +70,9 @@ def confusion_plot(path: Path, counts: Counts, classes: Sequence[str]) -> None:
         right = "n/a" if np.isnan(counts.accuracy) else f"{counts.accuracy:.4f}"
         unit = "n =" if np.issubdtype(matrix.dtype, np.integer) else "weight"
         about = f"({unit} {_number(total.sum())}, accuracy {right})"
-        axes.set_title(f"Confusion matrix, {len(names)} classes {about}")
+        # Of the figure: beside long names the axes are too narrow for a title.
+        title = f"Confusion matrix, {len(names)} classes {about}"
+        figure.suptitle(title, x=0.02, ha="left", fontsize=11)
         _name_sides(axes, names, heads)
         if not is_large:
             _write_cells(axes, matrix, shares)

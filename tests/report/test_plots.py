@@ -186,6 +186,14 @@ def test_undecided_rows_absent_classes_and_weights_can_be_drawn(tmp_path):
     assert "n = 0, accuracy n/a" in words(tmp_path / "n.png")[0]
 
 
+def test_the_title_of_a_confusion_matrix_fits_beside_long_names(tmp_path):
+    labels, decisions = np.array([0, 1, 0, 1]), np.array([0, 1, 1, -1])
+    counts = count(labels, decisions, n_classes=2, weights=np.full(4, 1234567.25))
+    confusion_plot(tmp_path / "c.png", counts, ["a long name of a class", "and one more of them"])
+    with Image.open(tmp_path / "c.png") as image:
+        assert (np.asarray(image.convert("L"))[:, -3:] == 255).all()
+
+
 def test_reliability_says_its_three_figures(tmp_path):
     probs = np.array([[0.8, 0.2], [0.4, 0.6]])
     found = calibration(probs, np.array([0, 0]), bins=10)
