@@ -19,6 +19,7 @@ from dnncli.errors import ConfigError, DataError
 from dnncli.results import written
 
 COLUMNS = ("id", "label", "split", "group")
+_NO_SPLIT = "none"  # of a row that takes no part: its picture cannot be decoded
 _TRAIN, _VAL, _TEST = range(3)  # positions in SPLITS
 
 
@@ -273,13 +274,16 @@ def _notes(
 def write_split(dataset: Dataset, path: Path, *, groups: Sequence[str] | None = None) -> None:
     """Write `id,label,split,group` of every row, whole or not at all.
 
+    A row of no split is written as "none".
+
     Args:
         groups: (N,) replaces the data set's own groups.
     """
     groups = groups or dataset.groups or ("",) * len(dataset)
     names = (*dataset.class_names, "")  # UNLABELLED is -1: the last one
     labels = [names[label] for label in dataset.labels]
-    rows = list(zip(dataset.ids, labels, dataset.splits.tolist(), groups, strict=True))
+    splits = [split or _NO_SPLIT for split in dataset.splits.tolist()]
+    rows = list(zip(dataset.ids, labels, splits, groups, strict=True))
     # The csv module leaves a bare carriage return unquoted, which it then refuses to read.
     awkward = any("\r" in cell for row in rows for cell in row)
     with (
@@ -315,9 +319,10 @@ def apply_split(dataset: Dataset, path: Path) -> Dataset:
         ]
     words = [split_word(word) for word in columns["split"]]
     problems += [
-        f"{path}:{line}: '{found}' is no split. Allowed: train, val (valid, validation), test."
+        f"{path}:{line}: '{found}' is no split. Allowed: train, val (valid, validation), test, "
+        f"{_NO_SPLIT}."
         for line, found, word in zip(table.lines, columns["split"], words, strict=True)
-        if not word
+        if not word and found != _NO_SPLIT
     ]
     if problems:
         raise DataError(f"{path}: does not fit {dataset.root}:", problems)

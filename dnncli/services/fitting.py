@@ -22,9 +22,8 @@ from dnncli.errors import DataError
 from dnncli.networks.network import Network, build_network, parameters
 from dnncli.results import Progress, write_json, write_text
 from dnncli.rundir import RunDir
-from dnncli.services import predict
-from dnncli.services.plan import Plan, known_range
-from dnncli.services.regime import check_rows, class_counts
+from dnncli.services import predict, regime
+from dnncli.services.plan import Plan, batches, known_range
 from dnncli.training import backup
 from dnncli.training.backup import Backup
 from dnncli.training.listener import Listener
@@ -136,13 +135,10 @@ def _without(plan: Plan, train_rows: NDArray[np.int64], val_rows: NDArray[np.int
         bad = np.union1d(bad, np.setdiff1d(plan.val_rows, val_rows))
     if not len(bad) and len(val_rows) == len(plan.val_rows):
         return plan
-    if plan.positive is not None:
-        check_rows(
-            plan.config,
-            positive=plan.positive,
-            train_counts=class_counts(plan.dataset, train_rows),
-            val_counts=class_counts(plan.validation, val_rows),
-        )
+    # A resumed run knows these rows: weights and batches must follow from the others alone.
+    goal = regime.settle(plan.config, plan.dataset, train_rows, plan.validation, val_rows)
+    height, width = plan.height_width
+    batch_size, accumulate = batches(plan.config, len(train_rows), pixels=height * width)
     problems = [Problem(path=plan.dataset.ids[row], what="cannot be decoded") for row in bad]
     splits = plan.dataset.splits.copy()
     splits[bad] = ""
@@ -154,6 +150,11 @@ def _without(plan: Plan, train_rows: NDArray[np.int64], val_rows: NDArray[np.int
         validation=validation,
         train_rows=train_rows,
         val_rows=val_rows,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        class_weights=goal.class_weights,
+        loss_weights=goal.loss_weights,
+        start_shares=goal.start_shares,
         monitor=plan.monitor if len(val_rows) else plan.monitor.removeprefix("val_"),
     )
 

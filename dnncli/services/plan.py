@@ -146,7 +146,7 @@ def make_plan(
     if not named and len(train_rows) < _FEW[0] and min(size) < _FEW[1]:
         options = {"convolutions": 1} | config.model.options
         config = replace(config, model=replace(config.model, options=options))
-    batch_size, accumulate = _batches(config, len(train_rows), pixels=size[0] * size[1])
+    batch_size, accumulate = batches(config, len(train_rows), pixels=size[0] * size[1])
     config = _settle_length(config, updates=-(-len(train_rows) // (batch_size * accumulate)))
     return Plan(
         config=config,
@@ -236,14 +236,6 @@ def _settle(config: TrainConfig) -> TrainConfig:
         raise ConfigError(
             f"data.normalize {config.data.normalize}: ready weights bring their own. Use auto."
         )
-    if fit.epochs is not None and fit.epochs <= fit.initial_epoch:
-        raise ConfigError(
-            f"fit.initial_epoch {fit.initial_epoch}: leaves no epoch of {fit.epochs} to train."
-        )
-    if fit.epochs is not None and fit.validation_freq > fit.epochs - fit.initial_epoch:
-        raise ConfigError(
-            f"fit.validation_freq {fit.validation_freq}: no epoch would be validated. Lower it."
-        )
     if model.weights not in ("none", "imagenet") and not Path(model.weights).is_file():
         raise ConfigError(
             f"model.weights {model.weights}: no such file. Give none, imagenet or a weights file."
@@ -252,12 +244,24 @@ def _settle(config: TrainConfig) -> TrainConfig:
 
 
 def _settle_length(config: TrainConfig, *, updates: int) -> TrainConfig:
-    """Choose epochs and patience where they were left open, from the updates of one epoch."""
+    """Choose epochs and patience where they were left open, from the updates of one epoch.
+
+    Raises:
+        ConfigError: if no epoch is left to train or to validate.
+    """
     fit = config.fit
     epochs = fit.epochs
     if epochs is None:
         fewest, most = _EPOCHS
         epochs = min(max(round(_UPDATES / (fit.steps_per_epoch or updates)), fewest), most)
+    if epochs <= fit.initial_epoch:
+        raise ConfigError(
+            f"fit.initial_epoch {fit.initial_epoch}: leaves no epoch of {epochs} to train."
+        )
+    if fit.validation_freq > epochs - fit.initial_epoch:
+        raise ConfigError(
+            f"fit.validation_freq {fit.validation_freq}: no epoch would be validated. Lower it."
+        )
     patience = config.regime.early_stop
     if patience is None:  # a rate that falls to the end earns its last epochs
         steady = config.optimizer.schedule.lower() in STEADY_SCHEDULES
@@ -282,7 +286,7 @@ def _channels(config: TrainConfig, dataset: Dataset) -> int:
     return default_channels(dataset)
 
 
-def _batches(config: TrainConfig, n_rows: int, *, pixels: int) -> tuple[int, int]:
+def batches(config: TrainConfig, n_rows: int, *, pixels: int) -> tuple[int, int]:
     """Pictures per step, and steps per update: full batches that are too large are accumulated."""
     match config.fit.batch_size:
         case "auto":

@@ -3,6 +3,7 @@
 Shapes: C classes.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -166,6 +167,7 @@ def refusal(config: TrainConfig, *, positives: int) -> str:
     wanted = config.regime
     needed = needed_positives(recall=wanted.recall, confidence=wanted.confidence)
     best = best_certifiable(positives, confidence=wanted.confidence)
+    best = math.floor(best * 1000) / 1000  # never more than is true
     return (
         f"{positives} positives in validation; {wanted.recall:g} at {100 * wanted.confidence:g} % "
         f"confidence {'cannot be certified' if needed is None else f'needs {needed}'}; "
@@ -241,7 +243,9 @@ def read_class_weights(text: str) -> dict[str, float]:
     wrong = [
         f"{name}: {value!r} is not a weight >= 0."
         for name, value in weights.items()
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0
+        if isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 <= value < math.inf
     ]
     if wrong:
         raise ConfigError(f"{path}:", wrong)

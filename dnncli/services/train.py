@@ -137,7 +137,7 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
     wrong = [
         f"{key}: the run has {before!r}, asked for is {after!r}."
         for key, (before, after) in changes.items()
-        if key in asked and key not in _RESUMABLE
+        if key in asked and key not in _RESUMABLE and not _stands_for(key, after, before)
     ]
     if wrong:
         raise ConfigError(f"--resume {run.path}: a run goes on with its own settings:", wrong)
@@ -152,6 +152,17 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
         fit=replace(saved.fit, epochs=epochs),
         data=replace(saved.data, path=path),
     )
+
+
+def _stands_for(key: str, asked: Any, settled: Any) -> bool:
+    """Whether a run that was asked for `asked` may hold `settled`: the same command goes on."""
+    if asked == "auto":
+        return True
+    if key != "fit.class_weight" or not isinstance(asked, str):
+        return False
+    from dnncli.services import regime
+
+    return asked not in regime.CLASS_WEIGHTS and regime.read_class_weights(asked) == settled
 
 
 def _check_same_data(run: RunDir, plan: "Plan") -> None:

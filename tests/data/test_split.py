@@ -227,7 +227,9 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"
 def test_a_split_file_gives_back_what_was_written(tmp_path_factory, ids, data):
     path = tmp_path_factory.mktemp("split") / "split.csv"
     words = data.draw(
-        st.lists(st.sampled_from(["train", "val", "test"]), min_size=len(ids), max_size=len(ids))
+        st.lists(
+            st.sampled_from(["train", "val", "test", ""]), min_size=len(ids), max_size=len(ids)
+        )
     )
     groups = tuple(data.draw(st.lists(TEXT, min_size=len(ids), max_size=len(ids))))
     dataset = dataset_of([0] * len(ids), ids=ids, splits=words, groups=groups)

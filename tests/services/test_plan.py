@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import dnncli
+from dnncli.errors import ConfigError
 
 
 def network(folder, *, rows, pixels, **options):
@@ -43,3 +44,17 @@ def test_options_of_the_user_stand_above_the_choice(tmp_path):
     settings = {"model.options": {"width": 8, "convolutions": 3}}
     model = network(tmp_path, rows=40, pixels=(12, 12), settings=settings)
     assert model["options"] == {"width": 8, "convolutions": 3}
+
+
+@pytest.mark.parametrize("setting", ["fit.validation_freq", "fit.initial_epoch"])
+def test_epochs_that_were_chosen_must_leave_one_to_train_and_validate(tmp_path, setting):
+    with pytest.raises(ConfigError, match=f"{setting} 99: .*no epoch"):
+        network(tmp_path, rows=40, pixels=(12, 12), settings={setting: 99})
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf", "-1", "true", "'much'"])
+def test_a_class_weight_is_a_finite_number_that_is_not_negative(tmp_path, weight):
+    file = tmp_path / "weights.toml"
+    file.write_text(f"dots = {weight}\n")
+    with pytest.raises(ConfigError, match="weights.toml:\n  dots: .* is not a weight >= 0"):
+        network(tmp_path, rows=40, pixels=(12, 12), class_weight=str(file))

@@ -150,6 +150,7 @@ def test_a_target_out_of_reach_is_said_before_training(rare_dots):
     assert note.endswith(
         "needs 9; the best that can be certified is 0.368. Raise --val or lower --recall."
     )
+    assert "is 0.606" in regime.refusal(config_of(), positives=6)  # 0.05^(1/6) = 0.60696
     (note,) = plan_of(rare_dots, **HIGH_RECALL, recall=1.0)["notes"]
     assert "1 at 95 % confidence cannot be certified" in note
     assert note.endswith("Lower --recall.")

@@ -241,6 +241,7 @@ def test_without_validation_rows_the_training_loss_decides(patterns, tmp_path):
         ({"model.unfreeze": 3}, "nothing is frozen"),
         ({"fit.validation_freq": 5}, "no epoch would be validated"),
         ({"fit.initial_epoch": 2}, "leaves no epoch"),
+        ({"fit.class_weight": {"dots": float("inf")}}, "fit.class_weight.*finite"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_written(patterns, tmp_path, settings, answer):
@@ -264,6 +265,18 @@ def test_a_finished_run_can_be_given_more_epochs(patterns, tmp_path):
     more = dnncli.train(patterns, out=str(tmp_path / "a"), resume=True, epochs=3)
     assert more.epochs == 3
     assert "epochs = 3" in (tmp_path / "a" / "config.toml").read_text()
+
+
+def test_a_run_goes_on_with_the_words_that_it_was_started_with(patterns, tmp_path):
+    weights = tmp_path / "weights.toml"
+    weights.write_text("dots = 2\n")
+    words = {"class_weight": str(weights), "loss": "auto", "batch_size": "auto"}
+    train(patterns, tmp_path / "a", epochs=1, **words)
+    more = train(patterns, tmp_path / "a", epochs=2, resume=True, **words)
+    assert more.epochs == 2
+    weights.write_text("dots = 3\n")
+    with pytest.raises(ConfigError, match="fit.class_weight: the run has {'dots': 2.0}"):
+        train(patterns, tmp_path / "a", epochs=3, resume=True, **words)
 
 
 def test_a_resumed_run_keeps_the_split_it_began_with(tmp_path):

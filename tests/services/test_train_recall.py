@@ -209,3 +209,29 @@ def test_positives_that_cannot_be_decoded_are_missed_before_training(tmp_path):
     with pytest.raises(DataError, match="the 4 validation rows hold no 'dots'"):
         train(tmp_path / "list.csv", tmp_path / "a", **GOAL)
     assert not (tmp_path / "a").exists()
+
+
+def test_rows_that_cannot_be_decoded_weigh_nothing_from_the_start(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = ["path,label,split"]
+    for kind, bad in (("across", 0), ("dots", 6)):
+        for n in range(20):
+            file = tmp_path / f"{kind}{n}.png"
+            if n < bad:
+                write_hollow_png(file, size=12 + n)
+            else:
+                Image.fromarray(pattern(kind, rng)).save(file)
+            rows.append(f"{file.name},{kind},{'val' if n > 9 else 'train'}")
+    (tmp_path / "list.csv").write_text("\n".join(rows) + "\n")
+    # Without what depends on the number of epochs, so that a run may stop and go on.
+    settings = {"optimizer.schedule": "constant", "optimizer.average": 0}
+    goal = GOAL | {"batch_size": "full", "early_stop": 0}
+    train(tmp_path / "list.csv", tmp_path / "a", settings=settings, epochs=2, **goal)
+    planned = json.loads(RunDir(tmp_path / "a").data.read_text())["plan"]
+    assert (planned["train"], planned["batch_size"]) == (14, 14)
+    assert planned["loss_weights"] == {"across": 0.7, "dots": 1.75}  # 14 / 2 / 10, 14 / 2 / 4
+    train(tmp_path / "list.csv", tmp_path / "b", settings=settings, epochs=1, **goal)
+    dnncli.train(tmp_path / "list.csv", out=str(tmp_path / "b"), resume=True, epochs=2)
+    assert RunDir(tmp_path / "b").history.read_text() == RunDir(tmp_path / "a").history.read_text()
+    scores, _ = scores_of(tmp_path / "b", tmp_path / "list.csv", "val")
+    assert len(scores) == 20
