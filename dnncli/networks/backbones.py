@@ -263,7 +263,7 @@ def _from_h5(path: Path) -> Weights:
             for layer in map(text, group.attrs["layer_names"]):
                 names = map(text, group[layer].attrs["weight_names"])
                 found.append((layer, [np.asarray(group[layer][name]) for name in names]))
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path}: is not a Keras weights file ({error}).") from error
     return [(layer, arrays) for layer, arrays in found if arrays]
 

@@ -155,6 +155,10 @@ def test_a_file_of_another_network_is_refused_with_layers_and_shapes(trained, tm
     (tmp_path / "broken.h5").write_bytes(b"nothing")
     with pytest.raises(ModelError, match=r"broken\.h5: is not a Keras weights file"):
         build(weights=str(tmp_path / "broken.h5"))
+    with h5py.File(tmp_path / "number.h5", "w") as file:
+        file.attrs["layer_names"] = 5
+    with pytest.raises(ModelError, match=r"number\.h5: is not a Keras weights file"):
+        build(weights=str(tmp_path / "number.h5"))
     (tmp_path / "weights.pt").write_bytes(b"nothing")
     with pytest.raises(ModelError, match=r"weights are \.h5, .weights\.h5 or \.keras files"):
         build(weights=str(tmp_path / "weights.pt"))
