@@ -234,3 +234,14 @@ def test_nan_needs_a_class_to_count_for(tmp_path):
     assert evaluate(p, truth=t, nan="positive", positive="N").accuracy == 0.5
     out = tmp_path / "out"
     assert evaluate(p, truth=t, nan="positive", positive="P", out=out).out == out
+
+
+def test_a_target_that_was_changed_by_hand_everywhere_is_refused(scores):
+    file = Path(chosen(scores))
+    data = json.loads(file.read_text())
+    for entry in (data, *data["per_class"].values()):
+        entry["target_recall"] = 0.5
+    file.write_text(json.dumps(data))
+    p, t = scores("test")
+    with pytest.raises(DataError, match=r"per_class\.P\.certified\.needed_positives: found 29"):
+        evaluate(p, truth=t, thresholds=file)
