@@ -62,6 +62,7 @@ _TEXTS: Check = (_is_texts, "a list of texts")
 _TARGET: Check = (lambda value: _is_share(value) and value > 0, "a number above 0, at most 1")
 _SHARE: Check = (_is_share, "a number from 0 to 1")
 _PAIR: Check = (_is_interval, "two numbers in [0, 1], the lower first")
+_DIGESTS: Check = (_is_digests, "base64 of sorted 8-byte digests")
 _OBJECT: Check = (lambda value: isinstance(value, dict), "an object")
 
 POINT: dict[str, Check] = {
@@ -94,7 +95,8 @@ _TOP: dict[str, Check] = {
     "per_class": (lambda value: isinstance(value, dict) and len(value) > 0, "at least one class"),
     "warnings": _TEXTS,
     "notes": _TEXTS,
-    "ids": (_is_digests, "base64 of sorted 8-byte digests"),
+    "ids": _DIGESTS,
+    "pictures": _or_null(_DIGESTS),
 }
 
 
@@ -141,8 +143,10 @@ def _wrong_class(entry: dict[str, Any], where: str) -> Iterator[str]:
 
 def _contradictions(data: Mapping[str, Any]) -> Iterator[str]:
     n = data["source"]["n"]
-    if (listed := len(base64.b64decode(data["ids"])) // DIGEST_BYTES) != n:
-        yield f"ids: {listed} ids, but source.n: {n}."
+    for key in ("ids", "pictures"):
+        listed = len(base64.b64decode(data[key] or "")) // DIGEST_BYTES
+        if data[key] is not None and listed != n:
+            yield f"{key}: {listed} {key}, but source.n: {n}."
     for name, entry in data["per_class"].items():
         where = f"per_class.{name}."
         positives, negatives = entry["n_positive"], entry["n_negative"]

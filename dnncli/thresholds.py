@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -135,6 +135,7 @@ class Thresholds:
     per_class: Mapping[str, ClassThresholds]
     source: Source
     ids: NDArray[np.uint64]  # (N,) sorted digests of the rows' ids
+    pictures: NDArray[np.uint64] | None = None  # (N,) sorted digests of their contents, if known
     warnings: tuple[str, ...] = ()  # what may make the thresholds wrong
     notes: tuple[str, ...] = ()  # how they are to be understood
 
@@ -149,15 +150,42 @@ def digests(ids: Iterable[str]) -> NDArray[np.uint64]:
     return np.sort(_digests_in_order(ids))
 
 
+def picture_digests(contents: Sequence[bytes] | None) -> NDArray[np.uint64] | None:
+    """(N,) 64-bit digests of pictures in their order, of `Dataset.digests`; None if one is missing.
+
+    Args:
+        contents: (N,) at least 8 bytes each, equal where the pictures are equal.
+    """
+    if contents is None or any(len(content) < DIGEST_BYTES for content in contents):
+        return None
+    packed = b"".join(content[:DIGEST_BYTES] for content in contents)
+    return np.frombuffer(packed, dtype=">u8").astype(np.uint64)
+
+
 def overlap(thresholds: Thresholds, ids: Iterable[str]) -> list[str]:
     """Those of `ids` whose rows chose the thresholds, in their order."""
     names = list(ids)
-    chosen = thresholds.ids
-    if len(chosen) == 0:
-        return []
-    found = _digests_in_order(names)
-    place = np.minimum(np.searchsorted(chosen, found), len(chosen) - 1)
-    return [names[row] for row in np.flatnonzero(chosen[place] == found)]
+    return [names[row] for row in np.flatnonzero(_among(_digests_in_order(names), thresholds.ids))]
+
+
+def picture_overlap(
+    thresholds: Thresholds, pictures: NDArray[np.uint64] | None
+) -> NDArray[np.bool_] | None:
+    """(N,) whether each picture chose the thresholds, whatever its id; None if that is not known.
+
+    Args:
+        pictures: (N,) of `picture_digests`.
+    """
+    if pictures is None or thresholds.pictures is None:
+        return None
+    return _among(pictures, thresholds.pictures)
+
+
+def _among(found: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """(N,) whether each of `found` is one of `known`, which are sorted."""
+    if len(known) == 0:
+        return np.zeros(len(found), dtype=bool)
+    return known[np.minimum(np.searchsorted(known, found), len(known) - 1)] == found
 
 
 def as_json(thresholds: Thresholds) -> dict[str, Any]:
@@ -167,7 +195,6 @@ def as_json(thresholds: Thresholds) -> dict[str, Any]:
     if len(classes) > 1:
         shared = ("target_recall", "confidence")
         top = dict.fromkeys(top) | {key: top[key] for key in shared}
-    packed = thresholds.ids.astype(">u8").tobytes()
     return {
         "schema": SCHEMA,
         **top,
@@ -175,7 +202,8 @@ def as_json(thresholds: Thresholds) -> dict[str, Any]:
         "per_class": classes,
         "warnings": list(thresholds.warnings),
         "notes": list(thresholds.notes),
-        "ids": base64.b64encode(packed).decode(),
+        "ids": _packed(thresholds.ids),
+        "pictures": None if thresholds.pictures is None else _packed(thresholds.pictures),
     }
 
 
@@ -194,11 +222,12 @@ def read_thresholds(path: Path) -> Thresholds:
     if problems := find_problems(data):
         raise DataError(f"{path}: is no sound thresholds file. {_REMEDY}", problems)
     classes = {name: _class(entry) for name, entry in data["per_class"].items()}
-    packed = base64.b64decode(data["ids"])
+    pictures = data["pictures"]
     thresholds = Thresholds(
         per_class=classes,
         source=Source(**{key: data["source"][key] for key in SOURCE}),
-        ids=np.frombuffer(packed, dtype=">u8").astype(np.uint64),
+        ids=_unpacked(data["ids"]),
+        pictures=None if pictures is None else _unpacked(pictures),
         warnings=tuple(data["warnings"]),
         notes=tuple(data["notes"]),
     )
@@ -209,6 +238,14 @@ def read_thresholds(path: Path) -> Thresholds:
 
 
 _REMEDY = "Write it again with `dnncli threshold`:"
+
+
+def _packed(numbers: NDArray[np.uint64]) -> str:
+    return base64.b64encode(numbers.astype(">u8").tobytes()).decode()
+
+
+def _unpacked(text: str) -> NDArray[np.uint64]:
+    return np.frombuffer(base64.b64decode(text), dtype=">u8").astype(np.uint64)
 
 
 def _digests_in_order(ids: Iterable[str]) -> NDArray[np.uint64]:

@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import dataclasses
 import hashlib
 import json
 
@@ -20,6 +21,8 @@ from dnncli.thresholds import (
     as_json,
     digests,
     overlap,
+    picture_digests,
+    picture_overlap,
     read_thresholds,
     write_thresholds,
 )
@@ -141,6 +144,17 @@ def test_overlap_names_the_ids_that_chose_in_their_order():
     assert overlap(thresholds(entry("P")), []) == []
 
 
+def test_pictures_are_compared_only_where_both_sides_have_them():
+    contents = [bytes([row]) * 16 for row in range(5)]
+    known = dataclasses.replace(thresholds(entry("P")), pictures=np.sort(picture_digests(contents)))
+    asked = picture_digests([contents[3], bytes(16), b"a" * 16])
+    assert picture_overlap(known, asked).tolist() == [True, True, False]
+    assert picture_overlap(known, None) is None
+    assert picture_overlap(thresholds(entry("P")), asked) is None
+    assert picture_digests([contents[0], b""]) is None
+    assert picture_digests(None) is None
+
+
 def test_overlap_sees_through_unicode_forms():
     found = Thresholds(
         per_class={"P": entry("P")}, source=Source(n=1), ids=digests(["caf\u00e9.png"])
@@ -176,6 +190,7 @@ def test_undecodable_file_names_are_digested_as_predictions_spell_them():
         (("ids",), "AAAA", "base64 of sorted 8-byte digests"),
         (("ids",), "not base64!", "base64 of sorted 8-byte digests"),
         (("ids",), None, "base64 of sorted 8-byte digests"),
+        (("pictures",), 1, "base64 of sorted 8-byte digests, or null"),
         (("warnings",), "none", "a list of texts"),
     ],
 )

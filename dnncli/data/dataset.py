@@ -4,7 +4,7 @@ Shapes: N rows, H height and W width in pixels, C channels.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -120,6 +120,10 @@ class Dataset:
         for name, label, content in zip(self.ids, self.labels.tolist(), contents, strict=True):
             digest.update(f"{name}\0{label}\0".encode("utf-8", "surrogateescape") + content)
         return digest.hexdigest()
+
+    def contents(self, rows: Iterable[int]) -> list[bytes] | None:
+        """Digests of the pictures of some rows; None if the data set has none."""
+        return None if self.digests is None else [self.digests[row] for row in rows]
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Indices of the rows of one split, in order."""

@@ -1,5 +1,6 @@
 """How a training run ended: what the validation rows say of its best model, and what they chose."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,8 @@ def finish(job: Job, run: RunDir, state: TrainState) -> TrainResult:
         validation = _scores(found, truth, beta=plan.config.regime.beta)
         fitted = _calibration(found, truth)
         chosen["temperature"] = fitted["temperature"]
-        chosen |= _choose_threshold(plan, run, found, truth)
+        contents = plan.validation.contents(job.val_rows)
+        chosen |= _choose_threshold(plan, run, found, truth, contents=contents)
     return TrainResult(
         schema="dnncli.train/1",
         run=run.path,
@@ -111,7 +113,12 @@ def _calibration(found: Predictions, truth: Predictions) -> dict[str, Any]:
 
 
 def _choose_threshold(
-    plan: Plan, run: RunDir, found: Predictions, truth: Predictions
+    plan: Plan,
+    run: RunDir,
+    found: Predictions,
+    truth: Predictions,
+    *,
+    contents: Sequence[bytes] | None,
 ) -> dict[str, Any]:
     """Write thresholds.json for the class that must not be missed; what it says, in short."""
     wanted = plan.config.regime
@@ -130,6 +137,7 @@ def _choose_threshold(
             model=plan.config.model.name,
             data=plan.validation.fingerprint,
         ),
+        contents=contents,
     )
     write_thresholds(run.thresholds, thresholds)
     entry = thresholds.per_class[wanted.positive]

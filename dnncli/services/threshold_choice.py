@@ -24,6 +24,7 @@ from dnncli.thresholds import (
     Source,
     Thresholds,
     digests,
+    picture_digests,
 )
 
 RuleChoice = Literal["auto", "certified", "max_precision", "highest"]
@@ -45,6 +46,7 @@ def choose(
     rule: str = "auto",
     nan: str = "error",
     source: Source | None = None,
+    contents: Sequence[bytes] | None = None,
     warnings: Sequence[str] = (),
 ) -> Thresholds:
     """Choose thresholds for scores in memory.
@@ -55,6 +57,7 @@ def choose(
             them"; or (N, C) which classes a row has.
         recall, confidence, positive, rule, nan: as for `threshold`.
         source: where the rows come from; None: only their number is kept.
+        contents: (N,) of `Dataset.digests`, by which `eval` knows these pictures under other ids.
         warnings: to be kept with the thresholds.
 
     Raises:
@@ -82,10 +85,12 @@ def choose(
         raise DataError(f"threshold: no row of the truth is '{name}'. Recall needs positives.")
     if rule == "certified" and (refused := _said_once(classes, _refusal)):
         raise DataError("threshold: --rule certified: there are too few positives:", refused)
+    pictures = picture_digests(contents)
     return Thresholds(
         per_class=classes,
         source=source or Source(n=len(predictions)),
         ids=digests(predictions.ids),
+        pictures=None if pictures is None else np.sort(pictures),
         warnings=(*warnings, *_said_once(classes, _remarks)),
         notes=_meaning(classes),
     )

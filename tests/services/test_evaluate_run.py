@@ -107,6 +107,56 @@ def test_the_rows_that_chose_a_threshold_cannot_judge_it_and_others_get_a_verdic
     assert (report.out / "mistakes.png").exists()
 
 
+@pytest.fixture(scope="module")
+def high_recall_run(tmp_path_factory):
+    from dnncli.services.train import train
+
+    out = tmp_path_factory.mktemp("runs") / "high-recall"
+    settings = {"model.name": "mlp", "data.image_size": [8, 8], "run.tensorboard": False}
+    options = {"regime": "high-recall", "positive": "defect", "recall": 0.5, "val": 0.5}
+    train(DEFECTS, settings=settings, epochs=1, out=str(out), **options)
+    return out
+
+
+def chosen_pictures(run):
+    """Ids of the validation rows, which chose the thresholds of a run."""
+    lines = (run / "split.csv").read_text().splitlines()[1:]
+    return [line.split(",")[0] for line in lines if line.split(",")[2] == "val"]
+
+
+def test_pictures_that_chose_a_threshold_are_known_under_other_ids(high_recall_run, tmp_path):
+    for number, name in enumerate(chosen_pictures(high_recall_run)[:6]):
+        for other in ("defect", "ok"):
+            (tmp_path / "moved" / other).mkdir(parents=True, exist_ok=True)
+        label = Path(name).parent.name
+        shutil.copy(DEFECTS / name, tmp_path / "moved" / label / f"renamed{number}.jpg")
+    for label in ("defect", "ok"):
+        fresh = sorted((DEFECTS / "test" / label).glob("*.jpg"))[0]
+        shutil.copy(fresh, tmp_path / "moved" / label / "fresh.jpg")
+    with pytest.raises(DataError, match="6 of the ids to be scored chose the thresholds"):
+        evaluate(
+            high_recall_run, tmp_path / "moved", thresholds=high_recall_run / "thresholds.json"
+        )
+
+
+def test_other_pictures_with_the_same_ids_may_judge_a_threshold(high_recall_run, tmp_path):
+    chosen = chosen_pictures(high_recall_run)
+    for label in ("defect", "ok"):
+        name = next(name for name in chosen if Path(name).parent.name == label)
+        fresh = sorted((DEFECTS / "test" / label).glob("*.jpg"))[0]
+        place = tmp_path / "other" / name
+        place.parent.mkdir(parents=True)
+        shutil.copy(fresh, place)
+    report = evaluate(
+        high_recall_run,
+        tmp_path / "other",
+        split="all",
+        thresholds=high_recall_run / "thresholds.json",
+    )
+    assert report.verdict["defect"].n_positive == 1
+    assert any("2 rows have ids of rows that chose" in text for text in report.warnings)
+
+
 def test_the_temperature_of_the_run_is_applied_and_named(run):
     found = evaluate(run).calibration
     saved = RunDir(run).read()["result"]["calibration"]["temperature"]

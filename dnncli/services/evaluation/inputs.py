@@ -110,7 +110,7 @@ def from_run(
     labels = truth_of(chosen.dataset, chosen.rows)
     if options.slices:
         labels = replace(labels, columns=_columns(chosen.dataset, chosen.rows))
-    _refuse_overlap(options, labels.ids)
+    remarks = _refuse_overlap(options, labels.ids, chosen.dataset.contents(chosen.rows))
     folder = None
     if out is None:
         fingerprint = chosen.dataset.fingerprint
@@ -118,7 +118,7 @@ def from_run(
     other = _read_other(labels, options, truth_name="the data set")
     predictions = compute(chosen, batch_size=batch_size, progress=progress)
     return Inputs(
-        predictions=replace(predictions, warnings=(*predictions.warnings, *chosen.notes)),
+        predictions=replace(predictions, warnings=(*predictions.warnings, *chosen.notes, *remarks)),
         truth=labels,
         options=options,
         other=other,
@@ -190,9 +190,12 @@ def _bound(options: EvalOptions, predictions: Predictions, truth: Predictions) -
     return bound(options, truth.class_names, kind=predictions.kind, scored=scored)
 
 
-def _refuse_overlap(options: EvalOptions, ids: "pl.Series") -> None:
-    if options.thresholds is not None and options.thresholds_file is not None:
-        check_overlap(options.thresholds, ids, file=options.thresholds_file)
+def _refuse_overlap(
+    options: EvalOptions, ids: "pl.Series", contents: Sequence[bytes] | None = None
+) -> list[str]:
+    if options.thresholds is None or options.thresholds_file is None:
+        return []
+    return check_overlap(options.thresholds, ids, file=options.thresholds_file, contents=contents)
 
 
 def _read_other(truth: Predictions, options: EvalOptions, *, truth_name: str) -> Predictions | None:

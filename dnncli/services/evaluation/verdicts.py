@@ -1,6 +1,6 @@
 """`--thresholds`: whether a threshold keeps its promise on rows that had no part in choosing it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,13 @@ from dnncli.metrics.counts import in_precision
 from dnncli.metrics.intervals import proportion_interval
 from dnncli.predictions import Predictions
 from dnncli.services.evaluation.curves import is_of
-from dnncli.thresholds import ClassThresholds, Thresholds, overlap
+from dnncli.thresholds import (
+    ClassThresholds,
+    Thresholds,
+    overlap,
+    picture_digests,
+    picture_overlap,
+)
 
 HONEST = (
     "A threshold holds its target only for rows drawn like those that chose it; intervals and "
@@ -77,13 +83,38 @@ def check_certificates(thresholds: Thresholds, *, file: Path) -> None:
         )
 
 
-def check_overlap(thresholds: Thresholds, ids: Iterable[str], *, file: Path) -> None:
+def check_overlap(
+    thresholds: Thresholds,
+    ids: Iterable[str],
+    *,
+    file: Path,
+    contents: Sequence[bytes] | None = None,
+) -> list[str]:
     """Refuse rows that chose the thresholds: they would flatter them.
+
+    Rows are known by their pictures where both sides have them, else by their ids.
+
+    Args:
+        contents: (N,) of `Dataset.digests`.
+
+    Returns:
+        A remark if other pictures have ids of rows that chose.
 
     Raises:
         DataError: naming the ids.
     """
-    if shared := overlap(thresholds, ids):
+    names = list(ids)
+    shared = overlap(thresholds, names)
+    remarks = []
+    same = picture_overlap(thresholds, picture_digests(contents))
+    if same is not None:
+        if namesakes := len(set(shared) - {names[row] for row in np.flatnonzero(same)}):
+            remarks = [
+                f"{namesakes} rows have ids of rows that chose the thresholds in {file}, but other "
+                "pictures. If they are the same pictures, saved anew, they cannot judge them."
+            ]
+        shared = [names[row] for row in np.flatnonzero(same)]
+    if shared:
         source = thresholds.source
         whence = f" ({source.file})" if source.file else ""
         raise DataError(
@@ -92,6 +123,7 @@ def check_overlap(thresholds: Thresholds, ids: Iterable[str], *, file: Path) -> 
             "the same ids, give them ids of their own:",
             [f"id '{name}'" for name in shared],
         )
+    return remarks
 
 
 def source_of(entry: ClassThresholds, thresholds: Thresholds, *, file: Path) -> ThresholdSource:
