@@ -122,7 +122,8 @@ def test_7_softmax_scores_are_those_of_the_argmax():
 def test_8_precision_at_a_recall_looks_at_every_score():
     import keras
 
-    from dnncli.metrics.curves import curve, precision_at_recall
+    from dnncli.metrics.curves import curve
+    from dnncli.metrics.thresholds import max_precision
 
     # An over-confident network: everything that matters happens above 0.995.
     rng = np.random.default_rng(0)
@@ -130,8 +131,8 @@ def test_8_precision_at_a_recall_looks_at_every_score():
     scores = np.where(truth, 0.9990 + 0.001 * rng.random(200), 0.9982 + 0.001 * rng.random(200))
     theirs = keras.metrics.PrecisionAtRecall(0.95)
     theirs.update_state(truth.astype(np.float32), scores.astype(np.float32))
-    ours, threshold = precision_at_recall(curve(truth, scores), recall=0.95)
-    flagged = scores >= threshold
+    point = max_precision(curve(truth, scores), recall=0.95)
+    ours, flagged = point.precision, scores >= point.threshold
     assert truth[flagged].sum() / truth.sum() >= 0.95
     assert ours == truth[flagged].mean()
     by_hand = max(

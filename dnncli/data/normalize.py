@@ -3,9 +3,9 @@
 Shapes: B pictures of height H, width W and C channels. Fit on training rows only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +33,6 @@ class Normalization:
     maximum: float | None = None
     mean: tuple[float, ...] = ()  # (C,) zscore
     sd: tuple[float, ...] = ()  # (C,) zscore; population standard deviation, 0 if constant
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Normalization":
-        """The inverse of `dataclasses.asdict`, also after a trip through JSON."""
-        lists = {key: tuple(values.get(key, ())) for key in ("mean", "sd")}
-        return cls(**{**values, **lists})
 
 
 def fit_normalization(

@@ -180,26 +180,6 @@ def roc_auc(points: Curve) -> float:
     return float(area / points.positives / points.negatives)
 
 
-def precision_at_recall(points: Curve, *, recall: float) -> tuple[float, float]:
-    """The best precision among thresholds that reach a recall, and that threshold.
-
-    Of equal precisions the one with the higher recall wins.
-
-    Args:
-        points: of `curve`.
-        recall: in [0, 1], meant as the decimal fraction that it is written as.
-
-    Returns:
-        (precision, threshold); both NaN if there is no positive.
-    """
-    first = first_reaching(points, Fraction(str(recall)))
-    if first is None:
-        return float("nan"), float("nan")
-    precision = points.precision[first:]
-    best = len(precision) - 1 - int(precision[::-1].argmax())
-    return float(precision[best]), float(points.thresholds[first + best])
-
-
 def _weighted_curve(
     truth: NDArray[np.bool_], scores: NDArray[np.floating], weights: NDArray[np.floating]
 ) -> Curve:

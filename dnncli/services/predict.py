@@ -97,25 +97,6 @@ def predict(
     )
 
 
-def predict_rows(
-    target: str | Path,
-    data: str | Path | None = None,
-    *,
-    split: str | None = None,
-    batch_size: int = BATCH_SIZE,
-    on_bad: str = "skip",
-    progress: Progress = no_progress,
-) -> tuple[Predictions, Predictions, tuple[str, ...]]:
-    """Predictions and truth of the labelled rows of a data set, and notes on both.
-
-    Raises:
-        DataError: if rows have no label, beside the errors of `predict`.
-    """
-    chosen = open_rows(target, data, split=split, on_bad=on_bad, labelled=True, progress=progress)
-    predictions = compute(chosen, batch_size=batch_size, progress=progress)
-    return predictions, truth_of(chosen.dataset, chosen.rows), chosen.notes
-
-
 def find_model(target: str | Path) -> Path:
     """The .keras file behind a run folder or a path.
 

@@ -8,7 +8,6 @@ from dnncli.metrics.curves import (
     DEFINITIONS,
     average_precision,
     curve,
-    precision_at_recall,
     roc_auc,
 )
 
@@ -19,8 +18,6 @@ def test_counts_worked_out_by_hand():
     assert points.thresholds.tolist() == [0.9, 0.8, 0.1]
     assert points.tp.tolist() == [1, 2, 3]
     assert points.fp.tolist() == [0, 1, 1]
-    assert precision_at_recall(points, recall=0.5) == (3 / 4, 0.1)
-    assert precision_at_recall(points, recall=1 / 3) == (1.0, 0.9)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -45,7 +42,7 @@ def test_order_of_the_rows_does_not_matter():
 
 def test_without_positives_nothing_is_defined():
     points = curve([False, False], np.array([0.1, 0.2]))
-    assert np.isnan(precision_at_recall(points, recall=0.9)).all()
+    assert np.isnan(points.recall).all()
     assert len(curve([], np.zeros(0)).tp) == 0
 
 
