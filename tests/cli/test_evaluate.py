@@ -76,6 +76,19 @@ def test_classes_come_from_a_list_or_a_file(run, files):
         assert json.loads(result.stdout)["classes"] == ["P", "N", "M"]
 
 
+def test_the_calibration_error_depends_on_the_bins_that_are_asked_for(run, files):
+    # a, c, d are right and b is wrong, with confidences 0.6, 0.6, 0.6 and 1.
+    files({"p.csv": "id,N,P\nd,.6,.4\nb,0,1\na,.4,.6\nc,.4,.6\n", "t.csv": TRUTH})
+    # One bin: |3/4 - 0.7|. Two: the same, as all four lie above 0.5.
+    # Ten: 3/4 * |1 - 0.6| + 1/4 * |0 - 1|.
+    for bins, wanted in (("1", 0.05), ("2", 0.05), ("10", 0.55)):
+        result = run("p.csv", "--truth", "t.csv", "--bins", bins, "--json")
+        found = json.loads(result.stdout)["calibration"]
+        assert found["n_bins"] == int(bins)
+        assert found["ece"] == pytest.approx(wanted)
+    assert run("p.csv", "--truth", "t.csv", "--bins", "0").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
