@@ -35,5 +35,5 @@ dnncli train "$data" --out "$run" --seed "$seed" \
     --model efficientnetlite0 --weights "$weights" --set model.options.multi_scale=true \
     --image-size 128 --augment "$policy" --val 0.26 \
     --regime high-recall --positive defective --recall 0.95 \
-    --epochs 3 --unfreeze 18 --optimizer adamw --lr 5e-3 --dropout 0.5 --batch-size 16 --early-stop 0
+    --epochs 2 --unfreeze 15 --optimizer adamw --lr 1e-2 --dropout 0.3 --batch-size 16
 dnncli eval "$run" "$data" --thresholds "$run/thresholds.json" --positive defective
