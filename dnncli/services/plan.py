@@ -24,7 +24,7 @@ from dnncli.services import regime
 _MICRO_BATCH_PIXELS = 2**18
 # Rows from which on a batch size is chosen: small sets need the more numerous updates.
 _BATCH_SIZES = ((20_000, 64), (2_000, 32), (0, 16))
-_UPDATES = 4_000
+_UPDATES = 3_200
 _EPOCHS = (12, 80)  # fewest and most epochs that are chosen for the user
 # Below both, training rows and pixels of the shorter side, one convolution a stage does better
 # than two, at a third of the cost (docs/log.md).
