@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.align import NORMALIZE_IDS, align
-from dnncli.data.predictions import read_predictions, read_truth
+from dnncli.data.pairs import read_scored, read_truth_of
 from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.thresholds import Share
 from dnncli.predictions import Predictions
-from dnncli.registry import suggest, unknown
+from dnncli.registry import unknown
 from dnncli.services.threshold_choice import choose, option_problems
 from dnncli.threshold_checks import SCHEMA
 from dnncli.thresholds import Source, Thresholds, write_thresholds
@@ -111,9 +111,14 @@ def _out_problems(path: Path) -> list[str]:
     """What forbids to write there; an earlier thresholds file may be replaced."""
     if path.suffix != ".json":
         return [f"--out {path}: thresholds are written as .json."]
-    if path.is_dir() or (path.exists() and SCHEMA.encode() not in path.read_bytes()[:200]):
+    if path.is_dir() or (path.exists() and SCHEMA.encode() not in _begin(path)):
         return [f"--out {path}: exists and is no thresholds file. Give another name."]
     return []
+
+
+def _begin(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(200)
 
 
 def _read(
@@ -126,40 +131,22 @@ def _read(
     multi_label: bool,
 ) -> tuple[Predictions, Predictions]:
     """Both files as they are: rows not yet aligned, classes in one order if there are several."""
-    try:
-        predictions = read_predictions(
-            target,
-            classes=classes,
-            nan="keep" if nan == "positive" else "error",
-            multi_label=multi_label,
-            scores="any",
-        )
-    except DataError as error:
-        try:  # what is wrong with the truth should not take a second attempt to learn
-            read_truth(truth, split=split or "", multi_label=multi_label)
-        except DataError as other:
-            lines = [str(error), str(other)]
-            raise DataError("threshold: neither file can be used:", lines) from error
-        raise
-    names = predictions.class_names
+    predictions = read_scored(
+        target,
+        truth,
+        command="threshold",
+        classes=classes,
+        split=split,
+        nan="keep" if nan == "positive" else "error",
+        multi_label=multi_label,
+        scores="any",
+    )
     if predictions.kind == "label":
         raise DataError(
             f"{target}: holds labels, and a threshold needs scores. Write one column of numbers "
             "per class (id,<class>,<class>...), as `dnncli predict` does."
         )
-    declared = tuple(classes) or tuple(predictions.metadata.get("classes", ()))
-    if len(names) > 1:
-        declared = names
-    elif len(declared) < 2:
-        declared = ()
-    known = read_truth(truth, classes=declared, split=split or "", multi_label=multi_label)
-    if len(names) == 1 and names[0] not in known.class_names and len(known.class_names) > 1:
-        raise DataError(
-            f"{target}: its only column '{names[0]}' is no class of the truth "
-            f"({', '.join(known.class_names)}).{suggest(names[0], known.class_names)} Name the "
-            "column after the class that it scores."
-        )
-    return predictions, known
+    return predictions, read_truth_of(predictions, truth, target, classes=classes, split=split)
 
 
 def _no_scores(positive: str, scored: Sequence[str], known: Sequence[str], target: Path) -> str:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.align import align
-from dnncli.data.predictions import read_predictions, read_truth
+from dnncli.data.pairs import declared_classes, read_scored, read_truth_of
+from dnncli.data.predictions import read_predictions
 from dnncli.errors import ConfigError, DataError
 from dnncli.predictions import Predictions
 from dnncli.registry import suggest
@@ -62,15 +63,20 @@ def from_files(
         hint = f" Perhaps --truth {beside}?" if beside.exists() else ""
         raise ConfigError(f"{target}: give the true labels by --truth FILE (id,label).{hint}")
     truth = Path(truth)
-    try:
-        predictions = _read(target, options)
-    except DataError as error:
-        try:  # what is wrong with the truth should not take a second attempt to learn
-            _read_truth(truth, options.classes, split=split, options=options)
-        except DataError as other:
-            raise DataError("eval: neither file can be used:", [str(error), str(other)]) from error
-        raise
-    labels = _truth_for(predictions, truth, target, split=split, options=options)
+    predictions = read_scored(
+        target,
+        truth,
+        command="eval",
+        classes=options.classes,
+        split=split,
+        nan=_nan(options),
+        multi_label=options.multi_label,
+        scores=_scores(options),
+    )
+    labels = read_truth_of(predictions, truth, target, classes=options.classes, split=split)
+    if predictions.kind == "score" and not predictions.multi_label:
+        declared = declared_classes(predictions, options.classes)
+        labels = _against_rest(predictions.class_names[0], labels, declared)
     predictions, labels = align(
         predictions, labels, names=(str(target), str(truth)), normalize_ids=options.normalize_ids
     )
@@ -128,53 +134,17 @@ def from_run(
     )
 
 
-def _read(path: Path, options: EvalOptions, *, classes: Sequence[str] | None = None) -> Predictions:
+def _nan(options: EvalOptions) -> Literal["error", "keep"]:
+    return "keep" if options.nan == "positive" else "error"
+
+
+def _scores(options: EvalOptions) -> Literal["unit", "any"]:
     ranks_only = options.threshold is not None or options.thresholds is not None
-    return read_predictions(
-        path,
-        classes=options.classes if classes is None else classes,
-        nan="keep" if options.nan == "positive" else "error",
-        multi_label=options.multi_label,
-        scores="any" if ranks_only else "unit",
-    )
+    return "any" if ranks_only else "unit"
 
 
-def _read_truth(
-    path: Path, classes: Sequence[str], *, split: str | None, options: EvalOptions
-) -> Predictions:
-    return read_truth(path, classes=classes, split=split or "", multi_label=options.multi_label)
-
-
-def _truth_for(
-    predictions: Predictions,
-    truth: Path,
-    target: Path,
-    *,
-    split: str | None,
-    options: EvalOptions,
-) -> Predictions:
-    """The truth with the classes of the predictions."""
-    declared = options.classes or tuple(predictions.metadata.get("classes", ()))
-    if predictions.multi_label or predictions.kind == "probability":
-        declared = predictions.class_names
-    elif predictions.kind == "score" and len(declared) < 2:
-        declared = ()
-    labels = _read_truth(truth, declared, split=split, options=options)
-    if predictions.kind == "score" and not predictions.multi_label:
-        return _against_rest(predictions.class_names[0], labels, declared, target)
-    return labels
-
-
-def _against_rest(
-    scored: str, labels: Predictions, declared: Sequence[str], target: Path
-) -> Predictions:
+def _against_rest(scored: str, labels: Predictions, declared: Sequence[str]) -> Predictions:
     """Truth with two classes: the scored one and the rest."""
-    if scored not in labels.class_names and len(labels.class_names) > 1:
-        raise DataError(
-            f"{target}: its only column '{scored}' is no class of the truth"
-            f" ({', '.join(labels.class_names)}).{suggest(scored, labels.class_names)} Name the "
-            "column after the class that it scores, or declare the classes with --classes."
-        )
     others = [name for name in (declared or labels.class_names) if name != scored]
     rest = others[0] if len(others) == 1 else f"not {scored}"
     is_scored = np.array([name == scored for name in labels.class_names])
@@ -202,7 +172,13 @@ def _read_other(truth: Predictions, options: EvalOptions, *, truth_name: str) ->
     """The predictions of --against, for the rows of the truth and in its classes."""
     if options.against is None:
         return None
-    other = _read(options.against, options, classes=truth.class_names)
+    other = read_predictions(
+        options.against,
+        classes=truth.class_names,
+        nan=_nan(options),
+        multi_label=options.multi_label,
+        scores=_scores(options),
+    )
     aligned, _ = align(
         other,
         truth,
