@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.errors import DataError
+from dnncli.metrics import thresholds as rules
 from dnncli.results import plain, write_json
 from dnncli.threshold_checks import (
     CERTIFICATE,
@@ -37,46 +38,17 @@ _BLOCK = 1 << 16  # ids hashed at a time
 
 
 @dataclass(frozen=True, kw_only=True)
-class OperatingPoint:
-    """A threshold, and what it did to the rows that chose it: positive iff score >= threshold."""
+class OperatingPoint(rules.Point):
+    """A threshold, and what it did to the rows that chose it, with exact two-sided intervals."""
 
-    threshold: float  # a float32 score as the double equal to it
-    tp: int
-    fp: int
-    fn: int
-    tn: int
-    recall_interval: tuple[float, float]  # exact, two-sided
+    recall_interval: tuple[float, float]
     precision_interval: tuple[float, float]
-
-    @property
-    def recall(self) -> float:
-        """tp / (tp + fn)."""
-        return self.tp / (self.tp + self.fn)
-
-    @property
-    def precision(self) -> float:
-        """tp / (tp + fp)."""
-        return self.tp / (self.tp + self.fp)
-
-    @property
-    def n_flagged(self) -> int:
-        """Rows at or above the threshold."""
-        return self.tp + self.fp
-
-    @property
-    def flagged(self) -> float:
-        """Share of all rows that are at or above the threshold."""
-        return self.n_flagged / (self.tp + self.fp + self.fn + self.tn)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Certificate:
+class Certificate(rules.Certificate):
     """The threshold that holds its target on new data with the wanted confidence, or why not."""
 
-    feasible: bool
-    allowed_misses: int | None  # of the positives that chose it; None if even 0 are too many
-    needed_positives: int | None  # the fewest that certify the target; None if no number does
-    best_certifiable_recall: float  # the highest that this many positives certify
     point: OperatingPoint | None
 
 
