@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -206,7 +206,20 @@ def read_thresholds(path: Path) -> Thresholds:
     # Every number that follows from others is worked out again: none can be changed alone.
     if changed := [*differences(data, as_json(thresholds))]:
         raise DataError(f"{path}: its numbers contradict each other. {_REMEDY}", changed)
+    if wrong := [line for entry in classes.values() for line in _certificate_problems(entry)]:
+        raise DataError(f"{path}: its certificates do not belong to its targets. {_REMEDY}", wrong)
     return thresholds
+
+
+def _certificate_problems(entry: ClassThresholds) -> Iterator[str]:
+    """One line for each number that does not follow from the target and the positives."""
+    shares = {"recall": entry.target_recall, "confidence": entry.confidence}
+    misses = rules.allowed_misses(entry.n_positive, **shares)
+    needed = rules.needed_positives(**shares)
+    for key, right in (("allowed_misses", misses), ("needed_positives", needed)):
+        if (found := getattr(entry.certified, key)) != right:
+            where = f"per_class.{entry.positive}.certified.{key}"
+            yield f"{where}: found {found}. It should be {right}."
 
 
 _REMEDY = "Write it again with `dnncli threshold`:"

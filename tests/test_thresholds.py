@@ -45,7 +45,7 @@ def entry(name, *, threshold=0.25, dtype="float64", feasible=True):
     return ClassThresholds(
         positive=name,
         target_recall=0.6,
-        confidence=0.75,
+        confidence=0.75 if feasible else 0.9,
         n_positive=3,
         n_negative=2,
         dtype=dtype,
@@ -54,7 +54,7 @@ def entry(name, *, threshold=0.25, dtype="float64", feasible=True):
         certified=Certificate(
             feasible=feasible,
             allowed_misses=0 if feasible else None,
-            needed_positives=3,
+            needed_positives=3 if feasible else 5,
             best_certifiable_recall=0.63,
             point=sure,
         ),

@@ -15,7 +15,7 @@ from dnncli.metrics.scores import BETA_LIMITS, UNDEFINED, Undefined
 from dnncli.registry import suggest, unknown
 from dnncli.services.evaluation.gates import Gate, gate_problems, parse_gate
 from dnncli.services.evaluation.slices import slice_problems
-from dnncli.services.evaluation.verdicts import ThresholdSource, check_certificates, source_of
+from dnncli.services.evaluation.verdicts import ThresholdSource, source_of
 from dnncli.thresholds import ClassThresholds, Thresholds, read_thresholds
 
 _LISTED = 10  # classes in a message
@@ -125,19 +125,13 @@ def checked(
         nan=nan,  # type: ignore[arg-type]
         multi_label=multi_label,
         threshold=threshold,
-        thresholds=None if thresholds is None else _read(thresholds),
+        thresholds=None if thresholds is None else read_thresholds(thresholds),
         thresholds_file=thresholds,
         threshold_from=None,
         slices=tuple(dict.fromkeys(slices)),
         gates=tuple(gates),
         against=against,
     )
-
-
-def _read(file: Path) -> Thresholds:
-    thresholds = read_thresholds(file)
-    check_certificates(thresholds, file=file)
-    return thresholds
 
 
 def _not_for_several_labels(

@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 
 from dnncli.errors import DataError
-from dnncli.metrics import thresholds as rules
 from dnncli.metrics.counts import in_precision
 from dnncli.metrics.intervals import proportion_interval
 from dnncli.predictions import Predictions
@@ -54,33 +53,6 @@ class Verdict:
     n_positive: int
     misses: int
     verdict: Literal["met", "not met", "cannot tell"]
-
-
-def check_certificates(thresholds: Thresholds, *, file: Path) -> None:
-    """Refuse a file whose certificates do not follow from its targets and positives.
-
-    Raises:
-        DataError: naming every class and number.
-    """
-    problems = []
-    for name, entry in thresholds.per_class.items():
-        target, confidence = str(entry.target_recall), str(entry.confidence)
-        misses = rules.allowed_misses(entry.n_positive, recall=target, confidence=confidence)
-        needed = rules.needed_positives(recall=target, confidence=confidence)
-        problems += [
-            f"per_class.{name}.certified.{key}: found {found}. It should be {right}."
-            for key, found, right in (
-                ("allowed_misses", entry.certified.allowed_misses, misses),
-                ("needed_positives", entry.certified.needed_positives, needed),
-            )
-            if found != right
-        ]
-    if problems:
-        raise DataError(
-            f"{file}: its certificates do not belong to its targets. Write it again with "
-            "`dnncli threshold`:",
-            problems,
-        )
 
 
 def check_overlap(
