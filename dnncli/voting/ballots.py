@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 NO_VOTE = -1  # the vote of a model that said nothing about a row
 
-_MOST_DENSE = 1 << 24  # codes that are looked up in a table; beyond, they are sorted
+_MOST_DENSE = (
+    1 << 24
+)  # codes that are looked up in a table; beyond, or for few rows, they are sorted
 _MOST_CODE = 1 << 62
 
 
@@ -116,7 +118,7 @@ def _renumbered(
 
 def _dense(code: NDArray[np.int64], *, bound: int) -> tuple[NDArray, NDArray[np.int64]]:
     """The distinct codes, rising, and where each row's code stands among them."""
-    if bound > _MOST_DENSE:
+    if bound > min(_MOST_DENSE, 16 * len(code)):
         return np.unique(code, return_inverse=True)
     seen = np.bincount(code, minlength=bound) > 0
     place = np.cumsum(seen) - 1

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dnncli.voting.ballots import NO_VOTE, encode
@@ -12,6 +12,7 @@ def drawn(seed, *, rows=200, models=4, classes=3):
     return np.random.default_rng(seed).integers(NO_VOTE, classes, (models, rows))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 300), st.integers(0, 50))
 def test_every_vote_comes_back(seed, models, classes, rows):
     # 60 models of 300 classes do not fit into one 64-bit code
