@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from dnncli.errors import ConfigError, ModelError
 from dnncli.results import write_json
@@ -15,6 +15,8 @@ State = Literal["running", "done", "failed", "interrupted"]
 @dataclass(frozen=True)
 class RunDir:
     """Paths inside one run folder."""
+
+    SNAPSHOTS: ClassVar[str] = "snapshots"  # folder of the models at the end of each cycle
 
     path: Path
 
@@ -67,6 +69,17 @@ class RunDir:
     def tensorboard(self) -> Path:
         """Logs for TensorBoard."""
         return self.path / "tensorboard"
+
+    def snapshot(self, number: int) -> Path:
+        """The model at the end of one cycle of the learning rate, counted from 1."""
+        return self.path / self.SNAPSHOTS / f"{number}.keras"
+
+    @property
+    def snapshots(self) -> tuple[Path, ...]:
+        """The models at the end of every cycle so far, in order."""
+        folder = self.path / self.SNAPSHOTS
+        found = [path for path in folder.glob("*.keras") if path.stem.isdigit()]
+        return tuple(sorted(found, key=lambda path: int(path.stem)))
 
     def evaluation(self, name: str) -> Path:
         """Folder of one evaluation."""

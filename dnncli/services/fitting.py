@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dnncli import config as configuration
 from dnncli import devices, rundir
 from dnncli.augmentation.apply import build as build_policy
+from dnncli.augmentation.views import flips_of
 from dnncli.data import pipeline
 from dnncli.data.dataset import ArrayImages, Dataset, Problem
 from dnncli.data.normalize import Normalization, fit_normalization
@@ -278,6 +279,7 @@ def _card(
         "max_pixels": plan.config.data.max_pixels,
         "normalization": asdict(normalization),
         "preprocessing": network.preprocessing,
+        "flips": list(flips_of(plan.policy)),
         "model": plan.config.model.name,
         "data_fingerprint": plan.dataset.fingerprint,
     }

@@ -109,7 +109,8 @@ def from_run(
         ConfigError, DataError, ModelError: what is wrong, before the model is loaded.
     """
     from dnncli.report.mistakes import pictures_of
-    from dnncli.services.predict import compute, open_rows, truth_of
+    from dnncli.services.predict import compute, truth_of
+    from dnncli.services.rows import open_rows
 
     options = _checked_for_run(target, truth, name=name, options=options)
     chosen = open_rows(target, data, split=split, on_bad=on_bad, labelled=True, progress=progress)
@@ -193,7 +194,7 @@ def _checked_for_run(
 ) -> EvalOptions:
     """What can be said before the model is loaded, which takes seconds."""
     from dnncli.networks.files import read_card
-    from dnncli.services.predict import find_model
+    from dnncli.services.rows import find_model
 
     classes = tuple(read_card(find_model(target))["classes"])
     problems = []

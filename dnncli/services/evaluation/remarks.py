@@ -16,7 +16,7 @@ _NAMED = 5  # classes in a warning
 def remarks(inputs: Inputs) -> Iterator[str]:
     """Warnings, one sentence or two each."""
     predictions, truth, options = inputs.predictions, inputs.truth, inputs.options
-    yield from _chosen_on(predictions.metadata)
+    yield from chosen_on(predictions.metadata)
     absent = [name for index, name in enumerate(truth.class_names) if not is_of(truth, index).any()]
     for name in absent[:_NAMED]:
         yield f"Class '{name}' has no row in the data: its recall is undefined."
@@ -72,7 +72,7 @@ def _beside_scores(inputs: Inputs) -> Iterator[str]:
         )
 
 
-def _chosen_on(metadata: dict[str, Any]) -> Iterator[str]:
+def chosen_on(metadata: dict[str, Any]) -> Iterator[str]:
     """A warning if these rows had a part in making the model."""
     split, data = metadata.get("split"), metadata.get("data")
     if split == "test" or data is None or data != metadata.get("model_data"):

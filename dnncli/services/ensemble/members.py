@@ -1,0 +1,328 @@
+"""Runs and .keras files as members of a consensus: each predicted once, then read from its file.
+
+Shapes: N rows, M members.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dnncli import __version__
+from dnncli.augmentation.views import PLAIN, View
+from dnncli.data.dataset import UNLABELLED
+from dnncli.data.detect import open_dataset
+from dnncli.data.frames import SUFFIXES, read_table
+from dnncli.data.names import near
+from dnncli.data.predictions import write_predictions
+from dnncli.errors import ConfigError, DataError
+from dnncli.networks.files import read_card
+from dnncli.predictions import Predictions
+from dnncli.results import Progress, no_progress
+from dnncli.rundir import RunDir, is_run
+from dnncli.services import predict
+from dnncli.services.evaluation.remarks import chosen_on
+from dnncli.services.predict import metadata_of
+from dnncli.services.rows import (
+    ALL,
+    Opened,
+    Rows,
+    find_model,
+    notes_on,
+    open_for,
+    run_of,
+    splits_of,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedMembers:
+    """What every member said about the same rows, in files; and what is true of them."""
+
+    names: tuple[str, ...]  # (M,)
+    files: tuple[Path, ...]  # (M,) Parquet, all with the same ids in the same order
+    models: tuple[Path, ...]  # (M,) the .keras file of each; several views share one
+    truth: Predictions | None  # labels of the N rows; None if the data set has none
+    class_names: tuple[str, ...]
+    split: str  # train, val, test, or "all"
+    computed: int  # members that were predicted now; the others had been before
+    notes: tuple[str, ...]  # what the user should know
+
+
+def are_models(targets: Sequence[str | Path]) -> bool:
+    """Whether the targets are runs or .keras files; False: predictions files, or folders of maps.
+
+    Raises:
+        ConfigError: if there are both kinds.
+    """
+    models = [str(target) for target in targets if _is_model(Path(target))]
+    others = [str(target) for target in targets if not _is_model(Path(target))]
+    if models and others:
+        raise ConfigError(
+            f"{models[0]} is a model, but {others[0]} is none: give one kind. Predict the models "
+            f"first: dnncli predict {models[0]} DATA --out FILE.parquet."
+        )
+    return bool(models)
+
+
+def predicted(
+    targets: Sequence[str | Path],
+    data: str | Path | None = None,
+    *,
+    split: str | None = None,
+    tta: int = 0,
+    batch_size: int = predict.BATCH_SIZE,
+    on_bad: str = "skip",
+    progress: Progress = no_progress,
+) -> PredictedMembers:
+    """Predict the rows of a data set with every model that was not asked before.
+
+    What a model said is kept in `predictions/` beside its file, under a name that changes with the
+    model, the data, the rows, the view and the versions; with all files there, TensorFlow is not
+    imported.
+
+    Args:
+        targets: run folders (their snapshots if they have any, else best.keras), .keras files,
+            and folders of runs, as `train --seeds` writes them.
+        data: a data set; None: the one that all runs were trained on.
+        split: train, val, test or all. None: test if the data set has one, else all rows.
+        tta: views of every picture, each a member of its own, NAME~VIEW; 0: the picture alone.
+        batch_size: pictures predicted at a time.
+        on_bad: unreadable pictures: "skip" or "error".
+        progress: told how far reading and predicting are.
+
+    Raises:
+        ConfigError, DataError, ModelError: what does not fit together, before anything is
+            predicted.
+    """
+    if not are_models(targets):
+        raise ConfigError(f"{targets[0]}: is no run folder and no .keras file.")
+    models = _named(targets)
+    _check_classes(models)
+    opener = functools.cache(open_dataset)
+    opened = [
+        open_for(model, data or _data_of(models), on_bad=on_bad, opener=opener, progress=progress)
+        for model in models.values()
+    ]
+    rows = _same_rows(list(models), opened, split=split)
+    members = list(_members(list(models), rows, tta=tta))
+    computed = _predict(members, batch_size=batch_size, progress=progress)
+    notes = [note for entry in rows for note in (*entry.notes, *chosen_on(metadata_of(entry)))]
+    return PredictedMembers(
+        names=tuple(member.name for member in members),
+        files=tuple(member.file for member in members),
+        models=tuple(member.rows.model for member in members),
+        truth=_truth(rows[0]),
+        class_names=rows[0].dataset.class_names,
+        split=rows[0].split,
+        computed=computed,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _is_model(path: Path) -> bool:
+    """Whether a target is to be predicted with; what does not exist is, unless it is a table."""
+    if path.is_dir():
+        return is_run(path) or bool(_inside(path))
+    return path.suffix not in (*SUFFIXES, ".png")
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The runs of a folder of runs, or the models of a folder of snapshots, in natural order."""
+    runs = [entry for entry in folder.iterdir() if is_run(entry)]
+    found = runs or [entry for entry in folder.glob("*.keras") if is_run(folder.parent)]
+    return sorted(found, key=lambda path: (len(path.stem), path.stem))
+
+
+def _named(targets: Sequence[str | Path]) -> dict[str, Path]:
+    """Name -> .keras file of every model, in the order given."""
+    found: list[Path] = []
+    for target in map(Path, targets):
+        listed = _inside(target) if target.is_dir() and not is_run(target) else [target]
+        for entry in listed:
+            snapshots = RunDir(entry).snapshots if is_run(entry) else ()
+            found += snapshots or [find_model(entry)]
+    twice = [model for model in dict.fromkeys(found) if found.count(model) > 1]
+    if twice:
+        raise ConfigError("Models that are named twice:", [str(model) for model in twice])
+    names = [_name(model) for model in found]
+    if len(set(names)) < len(names):  # runs of several folders may bear the same names
+        names = [f"{_folder(model).parent.name}/{name}" for model, name in zip(found, names)]
+    if len(set(names)) < len(names):
+        names = [str(model) for model in found]
+    return dict(zip(names, found, strict=True))
+
+
+def _folder(model: Path) -> Path:
+    """The run folder of a model, or else the folder that it lies in."""
+    run = run_of(model)
+    return (run.path if run else model.parent).resolve()
+
+
+def _name(model: Path) -> str:
+    """RUN for its best.keras, RUN-3 for its third snapshot; else the file's stem."""
+    if run_of(model) is None:
+        return model.stem
+    folder = _folder(model)
+    return folder.name if model.stem == "best" else f"{folder.name}-{model.stem}"
+
+
+def _data_of(models: dict[str, Path]) -> str:
+    """The data set that all runs were trained on.
+
+    Raises:
+        ConfigError: if there is none, or more than one.
+    """
+    runs = {name: run_of(model) for name, model in models.items()}
+    found = {name: str(run.read()["data"]) for name, run in runs.items() if run is not None}
+    paths = list(dict.fromkeys(found.values()))
+    if len(paths) == 1:
+        return paths[0]
+    if not paths:
+        raise ConfigError("--data: name the data set to predict; no model lies in a run folder.")
+    lines = [f"{name}: {path}" for name, path in found.items()]
+    raise ConfigError("--data: the runs were trained on several data sets. Name one:", lines)
+
+
+def _check_classes(models: dict[str, Path]) -> None:
+    """Refuse models of different classes before anything is opened."""
+    (first, *_), classes = models, [read_card(model)["classes"] for model in models.values()]
+    lines = []
+    for name, known in zip(models, classes, strict=True):
+        extra = [entry for entry in known if entry not in classes[0]]
+        missing = [entry for entry in classes[0] if entry not in known]
+        lines += [f"{name}: has no class '{entry}', which {first} has." for entry in missing]
+        hints = near(extra, missing)
+        lines += [
+            f"{name}: has the class '{entry}', which {first} has not.{hint}"
+            for entry, hint in zip(extra, hints, strict=True)
+        ]
+    if lines:
+        raise ConfigError("The models do not know the same classes:", lines)
+
+
+def _same_rows(names: Sequence[str], opened: Sequence[Opened], *, split: str | None) -> list[Rows]:
+    """The rows to predict, the same for every model; a model without a split follows the others.
+
+    Raises:
+        ConfigError: if a split was asked for that no model knows.
+        DataError: if the rows of the split differ from model to model.
+    """
+    available = list(dict.fromkeys(entry for one in opened for entry in splits_of(one)))
+    split = split or ("test" if "test" in available else ALL)
+    if split not in available:
+        raise ConfigError(f"--split {split}: this data set has {', '.join(available)}.")
+    first = next(place for place, one in enumerate(opened) if split in splits_of(one))
+    ids = _ids(opened[first], split)
+    problems = []
+    for name, one in zip(names, opened, strict=True):
+        theirs = _ids(one, split) if split in splits_of(one) else ids
+        if different := sorted(set(ids) ^ set(theirs)):
+            problems.append(
+                f"{name}: {len(different)} ids differ from those of {names[first]} "
+                f"(first: {different[0]})."
+            )
+    if problems:
+        raise DataError(
+            f"--split {split}: the rows are not the same for all models. Train members with one "
+            "split (train --seeds, or --split FILE), or name a data set of new pictures:",
+            problems,
+        )
+    return [_rows_of(one, ids, split=split) for one in opened]
+
+
+def _ids(opened: Opened, split: str) -> Sequence[str]:
+    ids = opened.dataset.ids
+    return ids if split == ALL else [ids[row] for row in opened.dataset.rows(split)]
+
+
+def _rows_of(opened: Opened, ids: Sequence[str], *, split: str) -> Rows:
+    """The rows of these ids, in their order: data sets of other class orders have other orders."""
+    place = {name: row for row, name in enumerate(opened.dataset.ids)}
+    rows = np.array([place[name] for name in ids], np.int64)
+    return Rows(
+        dataset=opened.dataset,
+        rows=rows,
+        split=split,
+        card=opened.card,
+        model=opened.model,
+        notes=notes_on(opened, rows, split=split),
+    )
+
+
+def _truth(rows: Rows) -> Predictions | None:
+    """The labels of the rows, unless some have none."""
+    if (rows.dataset.labels[rows.rows] == UNLABELLED).any():
+        return None
+    return predict.truth_of(rows.dataset, rows.rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Member:
+    """One view of the rows by one model, and the file that holds what was said."""
+
+    name: str
+    rows: Rows
+    view: View
+    key: str
+    file: Path
+
+
+def _members(names: Sequence[str], rows: Sequence[Rows], *, tta: int) -> Iterator[_Member]:
+    for name, entry in zip(names, rows, strict=True):
+        key = _key(entry)
+        for view in predict.views_of(entry, tta):
+            plain = view == PLAIN
+            words = [entry.model.stem, entry.split, *([] if plain else [view.name]), key[:12]]
+            yield _Member(
+                name=f"{name}~{view.name}" if tta else name,
+                rows=entry,
+                view=view,
+                key=key,
+                file=entry.model.parent / "predictions" / f"{'-'.join(words)}.parquet",
+            )
+
+
+def _key(rows: Rows) -> str:
+    """SHA-256 (hex) of all that the predictions follow from, but the view."""
+    versions = [__version__, importlib.metadata.version("keras")]
+    with rows.model.open("rb") as file:
+        model = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256("\0".join((*versions, model, rows.dataset.fingerprint)).encode())
+    digest.update(rows.rows.astype(np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def _predict(members: Sequence[_Member], *, batch_size: int, progress: Progress) -> int:
+    """Predict what no file holds yet, all views of a model at once; how many members that were."""
+    missing = [member for member in members if not _is_kept(member)]
+    for model in dict.fromkeys(member.rows.model for member in missing):
+        asked = [member for member in missing if member.rows.model == model]
+        rows = asked[0].rows
+        told = functools.partial(_told, progress, asked[0].name.partition("~")[0])
+        views = [member.view for member in asked]
+        probs = predict.compute_views(rows, views, batch_size=batch_size, progress=told)
+        for place, member in enumerate(asked):
+            metadata = metadata_of(rows) | {"key": member.key, "view": member.view.name}
+            found = predict.as_predictions(rows, probs[:, place], metadata=metadata)
+            write_predictions(found, member.file)
+    return len(missing)
+
+
+def _told(progress: Progress, name: str, what: str, done: int, total: int) -> None:
+    """Progress that says which model is at work."""
+    progress(f"{what} ({name})", done, total)
+
+
+def _is_kept(member: _Member) -> bool:
+    """Whether the member's file is there, whole, and what it says it is."""
+    if not member.file.is_file():
+        return False
+    try:
+        return read_table(member.file).metadata.get("key") == member.key
+    except DataError:
+        return False
