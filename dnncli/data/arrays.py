@@ -66,7 +66,7 @@ def read_arrays(
         DataError: if an array is pickled, empty, of a wrong shape or type, holds NaN or infinite
             pixels, or the labels do not fit; naming the array and the first rows.
     """
-    loaders = _folder(path) if path.is_dir() else _npz(path)
+    loaders = _folder(path) if path.is_dir() else npz_arrays(path)
     parts = [part for split in _WORDS if (part := _part(loaders, path, split, labelled=labelled))]
     if not parts:
         raise DataError(
@@ -115,7 +115,12 @@ def _npy(file: Path) -> NDArray:
         return _loaded(lambda: np.load(file, allow_pickle=False), str(file))
 
 
-def _npz(path: Path) -> _LOADERS:
+def npz_arrays(path: Path) -> _LOADERS:
+    """The arrays of an `.npz` by name: mapped where they are stored plainly, else loaded, on call.
+
+    Raises:
+        DataError: if the file is broken; on the call, if an array is, or holds pickled objects.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
