@@ -46,14 +46,14 @@ class Predictions:
             self,
             ids=self.ids.rechunk().gather(rows),
             labels=None if self.labels is None else self.labels[rows],
-            probs=None if self.probs is None else _take_rows(self.probs, rows),
-            members=None if self.members is None else _take_rows(self.members, rows),
+            probs=None if self.probs is None else take_rows(self.probs, rows),
+            members=None if self.members is None else take_rows(self.members, rows),
             weights=None if self.weights is None else self.weights[rows],
             columns={name: column.rechunk().gather(rows) for name, column in self.columns.items()},
         )
 
 
-def _take_rows(matrix: NDArray, rows: NDArray[np.integer]) -> NDArray:
+def take_rows(matrix: NDArray, rows: NDArray[np.integer]) -> NDArray:
     """`matrix[rows]` in Fortran order, a column at a time: each is one stretch of memory."""
     taken = np.empty((len(rows), matrix.shape[1]), matrix.dtype, order="F")
     for column in range(matrix.shape[1]):

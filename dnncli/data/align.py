@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.dataset import UNLABELLED
-from dnncli.data.ids import MISSING, are_unique, counted, rows_of
+from dnncli.data.ids import MISSING, counted, nfc_ids, rows_of
 from dnncli.data.names import near
 from dnncli.errors import SHOWN, DataError
 from dnncli.predictions import Predictions
@@ -51,7 +51,8 @@ def align(
         DataError: if a row of the truth has no prediction, or classes do not fit.
     """
     if normalize_ids == "nfc":
-        predictions, truth = _nfc(predictions, names[0]), _nfc(truth, names[1])
+        predictions = replace(predictions, ids=nfc_ids(predictions.ids, names[0]))
+        truth = replace(truth, ids=nfc_ids(truth.ids, names[1]))
     if predictions.multi_label != truth.multi_label:
         raise ValueError("predictions and truth must both be multi-label, or neither.")
     predictions = _take(predictions, truth, names)
@@ -62,18 +63,6 @@ def align(
     union = tuple(sorted({*predictions.class_names, *truth.class_names}))
     _check_forms(union, names)
     return _with_classes(predictions, union), _with_classes(truth, union)
-
-
-def _nfc(table: Predictions, name: str) -> Predictions:
-    ids = table.ids.str.normalize("NFC")
-    if not are_unique(ids):
-        twice = ids.filter(ids.is_duplicated()).unique(maintain_order=True)
-        lines = [f"id '{text}'" for text in twice.head(SHOWN)]
-        raise DataError(
-            f"{name}: in Unicode form NFC, two ids become one. Rename one of them:",
-            counted(lines, len(twice)),
-        )
-    return replace(table, ids=ids)
 
 
 def _take(predictions: Predictions, truth: Predictions, names: tuple[str, str]) -> Predictions:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 SUFFIXES = (".csv", ".parquet", ".npz")
+
+DECISION_COLUMNS = ("decision", "status", "agreement_all", "agreement_voted", "entropy", "n_votes")
 
 _KEY = "dnncli"  # of the Parquet metadata and of NPZ
 
@@ -87,6 +89,14 @@ def read_table(path: Path) -> Table:
     return table
 
 
+def labels_of_decisions(table: Table) -> Table:
+    """A decisions table of `consensus` as one of hard labels; any other table as it is."""
+    if "label" in table.names or not set(DECISION_COLUMNS) <= set(table.names):
+        return table
+    frame = table.frame.select("id", label="decision")
+    return replace(table, frame=frame, schema=frame.collect_schema())
+
+
 def table_of(path: Path, frame: "pl.DataFrame", metadata: dict[str, Any]) -> Table:
     """A table whose columns are in memory already; `path` is for messages."""
     return Table(path=path, frame=frame.lazy(), schema=frame.schema, metadata=metadata)
@@ -128,7 +138,7 @@ def _scan_parquet(path: Path) -> Table:
         schema = frame.collect_schema()
         text = pl.read_parquet_metadata(path).get(_KEY, "{}")
         # Categories, numbers and truth values become the text that a person would have written.
-        named = [name for name in ("id", "label", "split") if name in schema]
+        named = [name for name in ("id", "label", "split", "decision") if name in schema]
         named = [name for name in named if name == "id" or not schema[name].is_float()]
         frame = frame.with_columns(pl.col(named).cast(pl.String))
         schema = frame.collect_schema()

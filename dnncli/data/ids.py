@@ -55,6 +55,27 @@ def are_unique(ids: "pl.Series") -> bool:
     return ids.hash().n_unique() == len(ids) or ids.n_unique() == len(ids)
 
 
+def nfc_ids(ids: "pl.Series", name: str) -> "pl.Series":
+    """The ids in Unicode form NFC.
+
+    Args:
+        ids: (N,) unique ids.
+        name: of their table, for the message.
+
+    Raises:
+        DataError: if two of them become one.
+    """
+    normal = ids.str.normalize("NFC")
+    if not are_unique(normal):
+        twice = normal.filter(normal.is_duplicated()).unique(maintain_order=True)
+        lines = [f"id '{text}'" for text in twice.head(SHOWN)]
+        raise DataError(
+            f"{name}: in Unicode form NFC, two ids become one. Rename one of them:",
+            counted(lines, len(twice)),
+        )
+    return normal
+
+
 def rows_of(wanted: "pl.Series", ids: "pl.Series") -> NDArray[np.int64]:
     """The row of `ids` that holds each of `wanted`, or MISSING.
 

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.dataset import UNLABELLED
-from dnncli.data.frames import Table, check_suffix, read_table, table_of, write_frame
+from dnncli.data.frames import (
+    Table,
+    check_suffix,
+    labels_of_decisions,
+    read_table,
+    table_of,
+    write_frame,
+)
 from dnncli.data.ids import check_ids, counted, valid_text
 from dnncli.data.names import near
 from dnncli.data.scores import Scores, check_range, read_members, read_numbers, with_sum_one
@@ -37,9 +44,10 @@ def read_predictions(
 ) -> Predictions:
     """Read a predictions file.
 
-    A `label` column holds hard labels (an empty cell is no decision: UNLABELLED). Otherwise every
-    column but `id` is a class: several hold probabilities, a single one the score of that class
-    against the rest. Rows that sum to 1 only within 1e-2 are divided by their sum, with a warning.
+    A `label` column holds hard labels (an empty cell is no decision: UNLABELLED), and so does the
+    `decision` column of a decisions table. Otherwise every column but `id` is a class: several
+    hold probabilities, a single one the score of that class against the rest. Rows that sum to 1
+    only within 1e-2 are divided by their sum, with a warning.
 
     Args:
         path: .csv, .parquet or .npz.
@@ -55,22 +63,22 @@ def read_predictions(
         DataError: if the file cannot be read, or ids, classes or numbers are wrong.
     """
     path = Path(path)
-    table = read_table(path)
+    table = labels_of_decisions(read_table(path))
     _check_multi_label(table, multi_label)
     ids = _read_ids(table)
     declared = tuple(classes) or tuple(table.metadata.get("classes", ()))
-    if _has_labels(table, declared):
+    if has_labels(table, declared):
         if multi_label:
             raise DataError(
                 f"{path}: has a column 'label', one class per row. Multi-label predictions have "
                 "one column per class. Leave out --multi-label, or declare the class 'label'."
             )
-        names, labels = _encode(path, ids, table.read(["label"])["label"], declared)
+        names, labels = encode_labels(path, ids, table.read(["label"])["label"], declared)
         return Predictions(
             ids=ids, class_names=names, kind="label", labels=labels, metadata=table.metadata
         )
     found = [name for name in table.names if name != "id"]
-    names = _class_columns(path, found, declared, multi_label=multi_label)
+    names = class_columns(path, found, declared, multi_label=multi_label)
     probs = read_numbers(table, ids, names)
     one_by_one = multi_label or len(names) == 1
     check_range(path, ids, names, probs, scores=scores if one_by_one else "unit", nan=nan)
@@ -135,7 +143,7 @@ def read_truth(
     else:
         column = table.read(["label"])["label"]
         _check_labelled(path, ids, column)
-        names, labels = _encode(path, ids, column, declared)
+        names, labels = encode_labels(path, ids, column, declared)
     used = {"id", *(names if multi_label else ("label",))}
     weights = (
         _read_weights(table, ids) if "weight" in table.names and "weight" not in used else None
@@ -200,7 +208,7 @@ def _check_multi_label(table: Table, multi_label: bool) -> None:
         )
 
 
-def _has_labels(table: Table, declared: Sequence[str]) -> bool:
+def has_labels(table: Table, declared: Sequence[str]) -> bool:
     """Whether the file holds hard labels: a `label` column that is not itself a class."""
     if "label" not in table.names:
         return False
@@ -217,7 +225,7 @@ def _read_ids(table: Table) -> "pl.Series":
     return ids
 
 
-def _encode(
+def encode_labels(
     path: Path, ids: "pl.Series", labels: "pl.Series", declared: Sequence[str]
 ) -> tuple[tuple[str, ...], NDArray[np.int32]]:
     """Class names (declared, or the labels sorted) and the labels as indices into them."""
@@ -256,7 +264,7 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + (f" ... ({len(names)} in all)" if len(names) > 20 else "")
 
 
-def _class_columns(
+def class_columns(
     path: Path, found: Sequence[str], declared: Sequence[str], *, multi_label: bool
 ) -> tuple[str, ...]:
     """The class columns among those found, in declared order."""
@@ -291,7 +299,7 @@ def _member_columns(
         raise DataError(f"{table.path}: columns: {_list(table.names)}.", lines)
     others = {"id", *RESERVED, *further} - set(declared)
     found = [name for name in table.names if name not in others]
-    return _class_columns(table.path, found, declared, multi_label=True)
+    return class_columns(table.path, found, declared, multi_label=True)
 
 
 def _read_weights(table: Table, ids: "pl.Series") -> NDArray[np.float64]:

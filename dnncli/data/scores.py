@@ -40,30 +40,72 @@ def read_numbers(table: Table, ids: "pl.Series", names: Sequence[str]) -> NDArra
     Raises:
         DataError: if cells are not numbers; each is named.
     """
+    numbers, _, unread = _numbers(table, len(ids), names)
+    _refuse(table, ids, unread, names)
+    return numbers
+
+
+def read_answers(
+    table: Table, n_rows: int, names: Sequence[str]
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """As `read_numbers`; and (N,) whether all cells of a row are empty: it says nothing.
+
+    The text `nan` is no empty cell.
+
+    Raises:
+        DataError: if cells of other rows are not numbers; each is named.
+    """
+    numbers, silent, unread = _numbers(table, n_rows, names)
+    if unread and silent.any():
+        unread = [(column, rows[~silent[rows]]) for column, rows in unread]
+    if any(len(rows) for _, rows in unread):
+        _refuse(table, table.read(["id"])["id"], unread, names)
+    return numbers, silent
+
+
+def _numbers(
+    table: Table, n_rows: int, names: Sequence[str]
+) -> tuple[NDArray[np.floating], NDArray[np.bool_], "list[tuple[pl.Series, NDArray[np.intp]]]"]:
+    """Numbers, rows without any, and each column of text with the rows that hold no number."""
     import polars as pl
 
     single = all(table.schema[name] == pl.Float32 for name in names)
-    numbers = np.empty((len(ids), len(names)), np.float32 if single else np.float64, order="F")
-    lines: list[str] = []
-    wrong = 0
-    for index, column in enumerate(_columns(table, ids, names)):
+    numbers = np.empty((n_rows, len(names)), np.float32 if single else np.float64, order="F")
+    silent = np.ones(n_rows, bool)
+    unread = []
+    for index, column in enumerate(_columns(table, n_rows, names)):
         cells = column if single else _float64(table.path, column)
         if column.dtype == pl.String and cells.null_count():
-            rows = cells.is_null().arg_true()
-            lines += [_cell(ids[row], column, row) for row in rows.head(SHOWN)]
-            wrong += len(rows)
+            unread.append((column, np.flatnonzero(cells.is_null().to_numpy())))
+        if column.null_count():
+            silent &= column.is_null().to_numpy()
+        else:
+            silent[:] = False
         start = 0
         for chunk in cells.get_chunks():  # a column in one piece would be one more copy
             numbers[start : start + len(chunk), index] = chunk.to_numpy()
             start += len(chunk)
+    return numbers, silent, unread
+
+
+def _refuse(
+    table: Table,
+    ids: "pl.Series",
+    unread: "list[tuple[pl.Series, NDArray[np.intp]]]",
+    names: Sequence[str],
+) -> None:
+    """Raise DataError if there are cells that hold no number."""
+    lines: list[str] = []
+    for column, rows in unread:
+        lines += [_cell(ids[int(row)], column, int(row)) for row in rows[:SHOWN]]
     if lines:
         hint = "A score that is missing is written as nan; hard labels go into a column 'label':"
         if list(names) == ["weight"]:
             hint = "Every row needs its weight:"
+        wrong = sum(len(rows) for _, rows in unread)
         raise DataError(
             f"{table.path}: cells that are not numbers. {hint}", counted(lines[:SHOWN], wrong)
         )
-    return numbers
 
 
 def read_members(table: Table, ids: "pl.Series", names: Sequence[str]) -> NDArray[np.bool_]:
@@ -75,7 +117,7 @@ def read_members(table: Table, ids: "pl.Series", names: Sequence[str]) -> NDArra
     members = np.empty((len(ids), len(names)), bool, order="F")
     lines: list[str] = []
     wrong = 0
-    for index, column in enumerate(_columns(table, ids, names)):
+    for index, column in enumerate(_columns(table, len(ids), names)):
         cells = _float64(table.path, column).to_numpy()
         members[:, index] = cells == 1
         if len(rows := np.flatnonzero(~members[:, index] & ~(cells == 0))):
@@ -89,12 +131,12 @@ def read_members(table: Table, ids: "pl.Series", names: Sequence[str]) -> NDArra
     return members
 
 
-def _columns(table: Table, ids: "pl.Series", names: Sequence[str]) -> "Iterator[pl.Series]":
+def _columns(table: Table, n_rows: int, names: Sequence[str]) -> "Iterator[pl.Series]":
     """The columns in order, read a few at a time, so that memory holds the table only once."""
-    step = max(1, _BATCH // (8 * len(ids)))
+    step = max(1, _BATCH // (8 * n_rows))
     for start in range(0, len(names), step):
         frame = table.read(names[start : start + step])
-        if len(frame) != len(ids):
+        if len(frame) != n_rows:
             raise DataError(f"{table.path}: was changed while it was read. Try again.")
         yield from frame
 
