@@ -47,6 +47,13 @@ def configure(*, seed: int, precision: str = "float32", deterministic: bool = Fa
     keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
 
 
+def forget() -> None:
+    """Forget the networks built so far: the next one is built as in a new process."""
+    import keras
+
+    keras.utils.clear_session()
+
+
 def cores() -> int:
     """How many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from dnncli.errors import ConfigError, ModelError
 from dnncli.results import write_json
 
+GROUP = "seeds.json"  # makes a folder one of the runs of several seeds
 State = Literal["running", "done", "failed", "interrupted"]
 
 
@@ -115,6 +116,11 @@ def is_run(path: Path) -> bool:
     return (path / "run.json").is_file()
 
 
+def is_group(path: Path) -> bool:
+    """Whether `path` is a folder of the runs of several seeds."""
+    return (path / GROUP).is_file()
+
+
 def choose(out: str, *, data: Path, model: str) -> RunDir:
     """The folder of a new run: `out`, or the next free runs/<data>-<model>[-2, -3 ...].
 
@@ -127,8 +133,8 @@ def choose(out: str, *, data: Path, model: str) -> RunDir:
             return RunDir(path)
         if path.exists():
             remedy = "Give another --out"
-            if is_run(path):
-                remedy += ", or go on with that run by --resume"
+            if is_run(path) or is_group(path):
+                remedy += ", or go on with what is there by --resume"
             raise ConfigError(f"--out {path}: exists already. {remedy}.")
         return RunDir(path)
     base = f"{data.resolve().stem}-{model.rpartition(':')[2]}"

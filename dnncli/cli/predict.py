@@ -23,6 +23,13 @@ def predict(
         str | None,
         typer.Option(help="train, val, test or all [test if there is one, else all]."),
     ] = None,
+    tta: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Mean over so many views of a picture: itself, flipped, shifted [0: itself].",
+        ),
+    ] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 128,
     on_bad: OnBad = "skip",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
@@ -40,6 +47,7 @@ def predict(
             data,
             out=out,
             split=split,
+            tta=tta,
             batch_size=batch_size,
             on_bad=on_bad,
             overwrite=overwrite,

@@ -9,6 +9,7 @@ from dnncli.cli import display, output
 from dnncli.cli.options import AsJson, DataPath, parse_classes
 
 if TYPE_CHECKING:
+    from dnncli.services.seeds import SeedsResult
     from dnncli.services.train import TrainResult
 
 DATA_PANEL, MODEL_PANEL, FIT_PANEL = "Data", "Network", "Training"
@@ -32,6 +33,12 @@ def train(
         bool, typer.Option("--dry-run", help="Show the merged settings and the plan, then stop.")
     ] = False,
     seed: Annotated[int | None, typer.Option(help="All randomness follows from it.")] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,...", help="A run for each, on one split, as members of a consensus."
+        ),
+    ] = None,
     deterministic: Annotated[
         bool | None, typer.Option("--deterministic", help="Same bits every time; slower.")
     ] = None,
@@ -171,6 +178,7 @@ def train(
     """
     from dnncli.config import parse_setting, parse_size
     from dnncli.errors import ConfigError
+    from dnncli.services.seeds import SeedsResult
     from dnncli.services.train import TrainResult
     from dnncli.services.train import train as run
 
@@ -181,6 +189,7 @@ def train(
             data,
             config=config,
             settings=dict(parse_setting(text) for text in setting or []),
+            seeds=_seeds(seeds),
             resume=resume,
             dry_run=dry_run,
             progress=progress,
@@ -223,11 +232,24 @@ def train(
         output.show_json(result)
     elif isinstance(result, TrainResult):
         _show(result, data)
+    elif isinstance(result, SeedsResult):
+        _show_seeds(result)
     else:
         output.lines([result["config"].rstrip(), "", "# The plan"])
         output.lines(f"# {name} = {value}" for name, value in result["plan"].items())
         for note in result["notes"]:
             output.hint(note)
+
+
+def _seeds(text: str | None) -> tuple[int, ...]:
+    """`"1,2,3"` -> (1, 2, 3)."""
+    from dnncli.errors import ConfigError
+
+    parts = [] if text is None else [part.strip() for part in text.split(",")]
+    wrong = [part for part in parts if not part.isascii() or not part.lstrip("-").isdigit()]
+    if wrong:
+        raise ConfigError(f"--seeds {text}: '{wrong[0]}' is no whole number. Write 1,2,3.")
+    return tuple(int(part) for part in parts)
 
 
 def _batch_size(text: str | None) -> int | str | None:
@@ -287,3 +309,26 @@ def _calibration(result: "TrainResult") -> list[tuple[str, Any]]:
         return []
     before, after = (output.number(fitted[key]) for key in ("ece", "ece_after"))
     return [(f"temperature {output.number(fitted['temperature'])}: ECE", f"{before} -> {after}")]
+
+
+def _show_seeds(result: "SeedsResult") -> None:
+    """A row for each run, and what to do next."""
+    from dnncli.services.seeds import scores_of
+
+    names = list(result.validation)
+    rows: list[list[Any]] = []
+    for seed, run in zip(result.seeds, result.runs, strict=True):
+        scores = scores_of(run)
+        told = [scores.get(name) for name in names]
+        rows.append([f"seed {seed}", run.epochs, run.best_epoch, *told, f"{run.seconds:.1f} s"])
+    for word in ("mean", "sd"):
+        rows.append([word, "", "", *(result.validation[name][word] for name in names), ""])
+    output.table(
+        ["run", "epochs", "best epoch", *names, "time"], rows, title=f"{result.out} (validation)"
+    )
+    for note in result.notes:
+        output.hint(note)
+    output.hint(
+        "The validation rows chose the epoch of every run, so their scores are flattering. "
+        f"Let the runs vote on other rows: dnncli consensus {result.out}"
+    )

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from dnncli.rundir import RunDir
 
 if TYPE_CHECKING:
     from dnncli.services.plan import Plan
+    from dnncli.services.seeds import SeedsResult
 
 # What may change between a run and its continuation; everything else would change its numbers.
 _RESUMABLE = ("fit.epochs", "run.out", "data.path")
@@ -72,19 +73,22 @@ def train(
     *,
     config: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
+    seeds: Sequence[int] = (),
     resume: bool = False,
     dry_run: bool = False,
     progress: Progress = no_progress,
     listener: Any = None,
     **options: Any,
-) -> TrainResult | dict[str, Any]:
+) -> "TrainResult | SeedsResult | dict[str, Any]":
     """Train a network on a data set and write a run folder.
 
     Args:
         data: a data set in any form `dnncli` reads.
         config: TOML file of settings.
         settings: "section.key" -> value, over the file.
-        resume: go on with the run at `out`, or the newest unfinished one on `data`.
+        seeds: train one run for each, on one split, in `out`/seed-<n>; nothing: a single run.
+        resume: go on with the run at `out`, or the newest unfinished one on `data`; with the runs
+            of several seeds that are not finished, where `out` holds such.
         dry_run: only return the merged configuration and the plan; nothing slow is imported.
         progress: told how far reading and decoding are.
         listener: `dnncli.training.listener.Listener`, told about steps and epochs.
@@ -95,22 +99,69 @@ def train(
         Interrupted: after Ctrl-C, with what was finished saved.
     """
     merged, asked = load_config(data, file=config, settings=settings, options=options)
+    _check_target(merged, asked)
+    if seeds or (resume and rundir.is_group(Path(merged.run.out))):
+        from dnncli.services.seeds import train_seeds
+
+        return train_seeds(
+            merged,
+            asked,
+            seeds=seeds,
+            resume=resume,
+            dry_run=dry_run,
+            progress=progress,
+            listener=listener,
+        )
+    if dry_run:
+        split = None
+        if resume:
+            run, merged = _resumed(merged, asked)
+            split = run.split if run.split.exists() else None
+        return planned(merged, split=split, progress=progress)
+    return train_run(merged, asked, resume=resume, progress=progress, listener=listener)
+
+
+def planned(
+    config: TrainConfig, *, split: Path | None = None, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """What --dry-run shows: the merged configuration, the plan, and notes."""
+    from dnncli.services.plan import make_plan  # only now: a typo is answered without NumPy
+
+    plan = make_plan(config, split=split, progress=progress)
+    return {
+        "config": configuration.as_toml(plan.config),
+        "plan": plan.summary(),
+        "notes": list(plan.notes),
+    }
+
+
+def train_run(
+    merged: TrainConfig,
+    asked: dict[str, Any],
+    *,
+    resume: bool,
+    progress: Progress = no_progress,
+    listener: Any = None,
+) -> TrainResult:
+    """Train one run, or go on with it.
+
+    Args:
+        merged: all settings.
+        asked: those that were asked for: a resumed run takes no others.
+        resume: go on with the run at `run.out`, or the newest unfinished one.
+        progress: told how far reading and decoding are.
+        listener: told about steps and epochs.
+    """
     run = None
     if resume:
         run, merged = _resumed(merged, asked)
-    _check_target(merged, asked)
-    from dnncli.services.plan import make_plan  # only now: a typo is answered without NumPy
+    from dnncli.services.plan import make_plan
 
     split = run.split if run and run.split.exists() else None
     plan = make_plan(merged, split=split, progress=progress)
-    if dry_run:
-        return {
-            "config": configuration.as_toml(plan.config),
-            "plan": plan.summary(),
-            "notes": list(plan.notes),
-        }
     if run is None:
-        run = rundir.choose(merged.run.out, data=Path(data), model=plan.config.model.name)
+        data = Path(merged.data.path)
+        run = rundir.choose(merged.run.out, data=data, model=plan.config.model.name)
     else:
         _check_same_data(run, plan)
     return _execute(plan, run, resume=resume, progress=progress, listener=listener)
@@ -133,14 +184,7 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
     run = RunDir(Path(merged.run.out)) if merged.run.out else rundir.newest_unfinished(Path(path))
     before = run.read()
     saved = configuration.merge(configuration.read_toml(run.config), {}, source=str(run.config))
-    changes = configuration.differences(saved, merged)
-    wrong = [
-        f"{key}: the run has {before!r}, asked for is {after!r}."
-        for key, (before, after) in changes.items()
-        if key in asked and key not in _RESUMABLE and not _stands_for(key, after, before)
-    ]
-    if wrong:
-        raise ConfigError(f"--resume {run.path}: a run goes on with its own settings:", wrong)
+    check_asked(saved, merged, asked, path=run.path)
     epochs = merged.fit.epochs if "fit.epochs" in asked else saved.fit.epochs
     if before.get("state") == "done" and epochs == saved.fit.epochs:
         raise ConfigError(
@@ -152,6 +196,23 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
         fit=replace(saved.fit, epochs=epochs),
         data=replace(saved.data, path=path),
     )
+
+
+def check_asked(
+    saved: TrainConfig, merged: TrainConfig, asked: Mapping[str, Any], *, path: Path
+) -> None:
+    """Refuse settings that were asked for but differ from those saved at `path`.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    wrong = [
+        f"{key}: the run has {before!r}, asked for is {after!r}."
+        for key, (before, after) in configuration.differences(saved, merged).items()
+        if key in asked and key not in _RESUMABLE and not _stands_for(key, after, before)
+    ]
+    if wrong:
+        raise ConfigError(f"--resume {path}: a run goes on with its own settings:", wrong)
 
 
 def _stands_for(key: str, asked: Any, settled: Any) -> bool:
