@@ -127,14 +127,17 @@ class Pool:
         self._entropy[part] += weights * entropy
         sums = self._sums[:, part]
         if self.how == "mean":
-            sums += columns if np.isscalar(weights) and weights == 1 else weights * columns
+            one = isinstance(weights, float) and weights == 1
+            # In double precision: float32 times a number would be rounded to float32.
+            sums += columns if one else np.multiply(columns, weights, dtype=np.float64)
         elif self.how == "geometric":
             with np.errstate(divide="ignore"):  # -inf excludes the class
                 sums += weights * np.log(columns, dtype=np.float64)
         else:
             top = columns.max(axis=0)
             is_top = columns == top
-            np.add(sums, weights * top / is_top.sum(axis=0), out=sums, where=is_top)
+            share = np.multiply(top, weights, dtype=np.float64) / is_top.sum(axis=0)
+            np.add(sums, share, out=sums, where=is_top)
 
     def result(self) -> Pooled:
         """The pooled probabilities; the sums become them, so that nothing can be added any more.
@@ -244,7 +247,7 @@ def decide_probs(
         settle(result, part, front, voted=voted, enough=highest >= agree, options=options)
         result.entropy[part] = entropies(columns)
         result.entropy[part][~voted | (highest == 0)] = np.nan
-        agreeing = _agreeing(result, part, votes, columns >= lowest)
+        agreeing = _agreeing(result, part, votes, columns, lowest)
         with np.errstate(invalid="ignore"):  # 0 of 0
             result.agreement_voted[part] = agreeing / result.n_votes[part]
         result.agreement_all[part] = agreeing / n_models
@@ -255,7 +258,8 @@ def _agreeing(
     result: Decisions,
     part: slice,
     votes: Sequence[NDArray[np.integer]] | None,
-    is_front: NDArray[np.bool_],
+    columns: NDArray[np.float64],
+    lowest: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """(K,) models with the leading class on top; of several in front, the class with most."""
     leader = result.leader[part]
@@ -268,9 +272,10 @@ def _agreeing(
     tied = np.flatnonzero((leader == NO_DECISION) & (result.n_votes[part] > 0))
     if len(tied):
         theirs = [column[part][tied] for column in votes]
+        is_front = columns[:, tied] >= lowest[tied]
         for place, front in enumerate(is_front):
             number = np.sum([column == place for column in theirs], axis=0)
-            agreeing[tied] = np.maximum(agreeing[tied], number * front[tied])
+            agreeing[tied] = np.maximum(agreeing[tied], number * front)
     return agreeing
 
 
@@ -281,7 +286,7 @@ def _with_members(
         return result
     mutual = None
     if is_mean:
-        mutual = np.maximum(result.entropy - member_entropy, 0)
+        mutual = result.entropy - member_entropy
         mutual[mutual < slack] = 0  # rounding of equal members, which would rank rows at random
     return replace(
         result, member_entropy=member_entropy.astype(np.float64), mutual_information=mutual

@@ -26,7 +26,7 @@ VOTE_TIES: tuple[VoteTie, ...] = ("abstain", "positive", "class-order")  # the d
 Denominator = Literal["all", "voted"]
 DENOMINATORS: tuple[Denominator, ...] = ("all", "voted")  # the default comes first
 
-_BLOCK = 1 << 18  # numbers worked on at a time: they stay in the cache
+_BLOCK = 1 << 17  # numbers worked on at a time: they stay in the cache
 _EXACT = 1 << 53  # integers up to which every double is one
 
 
@@ -217,14 +217,16 @@ def in_front(columns: NDArray, lowest: NDArray, *, positive: int | None = None) 
         positive: index of the positive class.
     """
     first = np.zeros(len(lowest), np.int32)
-    number = np.zeros(len(lowest), np.int32)
+    seen = np.zeros(len(lowest), bool)
+    is_tied = np.zeros(len(lowest), bool)
     for place in reversed(range(len(columns))):
         reached = columns[place] >= lowest
-        number += reached
+        is_tied |= seen & reached
+        seen |= reached
         np.copyto(first, place, where=reached)
     none = np.zeros(len(lowest), bool)
     has_positive = none if positive is None else columns[positive] >= lowest
-    return Front(first=first, is_tied=number > 1, has_positive=has_positive)
+    return Front(first=first, is_tied=is_tied, has_positive=has_positive)
 
 
 def settle(
@@ -290,7 +292,7 @@ def entropies(shares: NDArray[np.floating]) -> NDArray[np.float64]:
 
     Logarithms have the precision of the shares.
     """
-    logs = np.maximum(shares, np.finfo(shares.dtype).tiny)  # 0 ln 0 is 0
+    logs = shares + np.finfo(shares.dtype).tiny  # 0 ln 0 is 0; other shares stay as they are
     np.log(logs, out=logs)
     logs *= shares
     return np.maximum(-logs.sum(axis=0, dtype=np.float64), 0)

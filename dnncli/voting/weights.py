@@ -5,7 +5,7 @@ Shapes: M models, C classes.
 
 import math
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -18,7 +18,7 @@ from dnncli.registry import suggest
 Weight = str | float | Fraction  # "0.1", 0.1 and "1/10" are the same weight
 
 _DECIMALS = 12  # of weights that are worked out: their sums are exact from here on
-_MOST_MAGNITUDE = 300  # powers of ten; "1e999999999" written out would fill the memory
+_MOST_MAGNITUDE = 300  # of a weight, in powers of ten
 _MOST_INTEGER = 1 << 62
 
 
@@ -58,22 +58,19 @@ def exact_weights(given: Mapping[str, Weight], models: Sequence[str]) -> tuple[F
 
 
 def _exact(value: Weight) -> Fraction:
-    refusal = f"the weight must be a number >= 0, such as 2, 0.5 or 1/3. Got {value}."
     text = str(value).strip()
     try:
-        if not isinstance(value, Fraction) and "/" not in text:
-            number = Decimal(text)
-            if not number.is_finite():
-                raise ValueError(refusal)
-            if number and abs(number.adjusted()) > _MOST_MAGNITUDE:
-                raise ValueError(
-                    f"the weight must be 0 or within 1e±{_MOST_MAGNITUDE}. Got {value}."
-                )
+        # Written out, 1e999999999 would fill the memory; as a decimal number it is small.
+        if "/" not in text and abs(Decimal(text).adjusted()) > _MOST_MAGNITUDE:
+            text = "out of range"
         weight = Fraction(text)
-    except (InvalidOperation, ZeroDivisionError):
-        raise ValueError(refusal) from None
+    except (ArithmeticError, ValueError):
+        weight = Fraction(-1)
     if weight < 0:
-        raise ValueError(refusal)
+        raise ValueError(
+            f"the weight must be a number >= 0 below 1e{_MOST_MAGNITUDE}, such as 2, 0.5 or 1/3. "
+            f"Got {value}."
+        )
     return weight
 
 
@@ -115,15 +112,15 @@ def log_odds(
         n_classes: C >= 2.
 
     Raises:
-        DataError: if no model is better than chance.
-        ValueError: if C < 2 or the counts do not fit.
+        DataError: if no model is better than chance, or C < 2.
+        ValueError: if the counts do not fit.
 
     Source: S. Nitzan and J. Paroush 1982, "Optimal Decision Rules in Uncertain Dichotomous Choice
     Situations", https://doi.org/10.2307/2526438 (C = 2).
     """
     right, voted = np.asarray(right), np.asarray(voted)
     if n_classes < 2:
-        raise ValueError(f"n_classes must be at least 2. Got {n_classes}.")
+        raise DataError(f"weights: log-odds need at least 2 classes. Got {n_classes}.")
     if right.shape != voted.shape or (right < 0).any() or (right > voted).any():
         raise ValueError(f"right must lie in [0, voted]. Got {right} of {voted}.")
     odds = (n_classes - 1) * (right + 1) / (voted - right + 1)
