@@ -1,0 +1,297 @@
+"""Whether a consensus is worth its cost: compared with its members on rows of known truth.
+
+Shapes: N rows, M models, C classes, P patterns of votes.
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnncli.metrics.agreement import Agreement, agreement
+from dnncli.metrics.intervals import proportion_interval
+from dnncli.metrics.paired import Difference, difference, mcnemar
+from dnncli.voting.ballots import NO_VOTE, Ballots
+from dnncli.voting.rules import NO_DECISION, VoteOptions, check_positive, majority
+
+NEAR = Fraction(999, 1000)  # models that agree more often are near duplicates
+
+_NAMED = 5  # duplicates named in a warning
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What one source of decisions gets right; NaN is 0 / 0.
+
+    Of all rows, one without a decision is wrong; of the decided rows, it is left out.
+    """
+
+    decided_rows: int
+    right_rows: int
+    coverage: float  # share of the rows that are decided
+    accuracy: float  # of all rows
+    accuracy_decided: float
+    accuracy_interval: tuple[float, float]  # Clopper-Pearson, of all rows
+    recall: float | None  # of the positives; None if there is no positive class
+    precision: float | None  # of the rows decided for the positive class
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The consensus against one of its members on the same rows."""
+
+    member: str
+    n: int  # rows compared
+    only_consensus: int  # rows that only the consensus got right
+    only_member: int  # rows that only the member got right
+    difference: Difference  # of the accuracies, by Tango's interval
+    p_value: float  # exact McNemar test
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worth:
+    """A consensus of M models beside what a user would have without it."""
+
+    n: int  # rows whose truth is known
+    consensus: Score
+    members: dict[str, Score]
+    best_single: str  # most rows right; of equal ones the first by name
+    mean_single: float  # mean of the members' accuracies of all rows
+    mean_recall: float | None  # mean of the members' recalls; None if there is no positive class
+    majority: Score  # each model one vote, ties left to people
+    against_best: Comparison  # on all rows
+    against_best_decided: Comparison  # on the rows that the consensus decided
+    against_best_positives: Comparison | None  # on the positives: of the recalls
+    effective_models: float  # independent models whose errors would cancel out as well
+    duplicates: tuple[tuple[str, str, float], ...]  # pairs and their agreement, highest first
+    predictions_per_row: float  # that the consensus costs
+    warnings: tuple[str, ...]
+
+
+def worth(
+    ballots: Ballots,
+    labels: NDArray[np.integer],
+    decision: NDArray[np.integer],
+    *,
+    positive: int | None = None,
+    confidence: float = 0.95,
+    near: Fraction = NEAR,
+    agreed: Agreement | None = None,
+) -> Worth:
+    """Compare decisions about rows of known truth with the models that they are made of.
+
+    The best single model is the best of these same rows, which flatters it: the comparison is
+    cautious.
+
+    Args:
+        ballots: votes of the members; a probability votes for its highest class.
+        labels: (N,) true class indices; rows with a negative label are left out.
+        decision: (N,) class indices or NO_DECISION, by whatever rule.
+        positive: class index, for recall and precision.
+        confidence: of the intervals, in (0, 1).
+        near: share of agreement above which two models are near duplicates.
+        agreed: of `metrics.agreement` about all ballots, if it is at hand.
+
+    Raises:
+        ValueError: if shapes or indices do not fit.
+    """
+    n_classes = len(ballots.class_names)
+    check_positive(positive, n_classes=n_classes)
+    for name, indices in (("labels", labels), ("decision", decision)):
+        if indices.shape != (len(ballots),):
+            raise ValueError(f"{name} must be ({len(ballots)},). Got {indices.shape}.")
+    by_truth = ballots.by_truth(labels)
+    plain = majority(ballots, options=VoteOptions())
+    scores = [
+        _of_patterns(by_truth, votes, positive).score(confidence)
+        for votes in (*ballots.patterns.T, plain.decision)
+    ]
+    members = dict(zip(ballots.models, scores))
+    best = min(members, key=lambda name: (-members[name].right_rows, name))
+    on_all, on_decided, on_positives = _compare(
+        labels, decision, ballots, best, positive=positive, confidence=confidence
+    )
+    if agreed is None:
+        agreed = agreement(ballots.patterns, ballots.counts, n_classes=n_classes)
+    duplicates = _duplicates(ballots.models, agreed, near)
+    n_votes = int((ballots.patterns != NO_VOTE).sum(axis=1) @ ballots.counts)
+    per_row = _ratio(n_votes, len(ballots))
+    recalls = [score.recall for score in members.values() if score.recall is not None]
+    return Worth(
+        n=int(by_truth.sum()),
+        consensus=_of_rows(labels, decision, positive).score(confidence),
+        members=members,
+        best_single=best,
+        mean_single=math.fsum(score.accuracy for score in members.values()) / len(members),
+        mean_recall=math.fsum(recalls) / len(recalls) if recalls else None,
+        majority=scores[-1],
+        against_best=on_all,
+        against_best_decided=on_decided,
+        against_best_positives=on_positives,
+        effective_models=_effective_models(ballots.patterns, by_truth),
+        duplicates=duplicates,
+        predictions_per_row=per_row,
+        warnings=(
+            *_verdict(on_all, on_decided, per_row, confidence=confidence),
+            *_alike(duplicates, near),
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Hits:
+    """Rows of known truth."""
+
+    n: int
+    decided: int
+    right: int
+    positives: int | None  # None: there is no positive class
+    flagged: int  # decided for the positive class
+    tp: int  # ... and right
+
+    def score(self, confidence: float) -> Score:
+        low, high = proportion_interval(self.right, self.n, confidence=confidence)
+        is_asked = self.positives is not None
+        return Score(
+            decided_rows=self.decided,
+            right_rows=self.right,
+            coverage=_ratio(self.decided, self.n),
+            accuracy=_ratio(self.right, self.n),
+            accuracy_decided=_ratio(self.right, self.decided),
+            accuracy_interval=(float(low), float(high)),
+            recall=_ratio(self.tp, self.positives or 0) if is_asked else None,
+            precision=_ratio(self.tp, self.flagged) if is_asked else None,
+        )
+
+
+def _of_patterns(by_truth: NDArray, votes: NDArray, positive: int | None) -> _Hits:
+    """Of a source that says `votes` (P,) about the patterns."""
+    rows, voted = by_truth.sum(axis=1), np.flatnonzero(votes != NO_DECISION)
+    flags = votes == positive
+    return _Hits(
+        n=int(rows.sum()),
+        decided=int(rows[voted].sum()),
+        right=int(by_truth[voted, votes[voted]].sum()),
+        positives=None if positive is None else int(by_truth[:, positive].sum()),
+        flagged=0 if positive is None else int(rows[flags].sum()),
+        tp=0 if positive is None else int(by_truth[flags, positive].sum()),
+    )
+
+
+def _of_rows(labels: NDArray, decision: NDArray, positive: int | None) -> _Hits:
+    known = labels >= 0
+    flags = known & (decision == positive)
+    return _Hits(
+        n=_count(known),
+        decided=_count(known & (decision != NO_DECISION)),
+        right=_count(known & (decision == labels)),
+        positives=None if positive is None else _count(labels == positive),
+        flagged=_count(flags),
+        tp=_count(flags & (labels == positive)),
+    )
+
+
+def _compare(
+    labels: NDArray,
+    decision: NDArray,
+    ballots: Ballots,
+    best: str,
+    *,
+    positive: int | None,
+    confidence: float,
+) -> tuple[Comparison, Comparison, Comparison | None]:
+    """On all rows of known truth, on the decided ones, and on the positives."""
+    votes = ballots.votes(ballots.models.index(best))
+    only_consensus = (decision == labels) & (votes != labels)
+    only_member = (votes == labels) & (decision != labels)
+
+    def among(rows: NDArray[np.bool_]) -> Comparison:
+        first, second = _count(only_consensus & rows), _count(only_member & rows)
+        return Comparison(
+            member=best,
+            n=_count(rows),
+            only_consensus=first,
+            only_member=second,
+            difference=difference(first, second, _count(rows), confidence=confidence),
+            p_value=mcnemar(first, second),
+        )
+
+    known = labels >= 0
+    on_positives = None if positive is None else among(labels == positive)
+    return among(known), among(known & (decision != NO_DECISION)), on_positives
+
+
+def _effective_models(patterns: NDArray, by_truth: NDArray) -> float:
+    """M times the variance of the members' errors, over the variance of their number.
+
+    M if the errors are independent, 1 if all members err on the same rows; NaN if the number of
+    errors is the same on every row.
+    """
+    n, n_models = int(by_truth.sum()), patterns.shape[1]
+    right = np.zeros(by_truth.shape, np.int64)  # members that are right if this is the truth
+    one_by_one = 0  # n^2 times the sum of the variances of the members
+    for votes in patterns.T:
+        voted = np.flatnonzero(votes != NO_VOTE)
+        right[voted, votes[voted]] += 1
+        hits = int(by_truth[voted, votes[voted]].sum())
+        one_by_one += hits * (n - hits)
+    total, squares = int((right * by_truth).sum()), int((right * right * by_truth).sum())
+    return _ratio(n_models * one_by_one, n * squares - total * total)
+
+
+def _duplicates(
+    models: tuple[str, ...], agreed: Agreement, near: Fraction
+) -> tuple[tuple[str, str, float], ...]:
+    found = [
+        (models[first], models[second], pair.agreement)
+        for (first, second), pair in agreed.pairs.items()
+        if pair.agreement > near
+    ]
+    return tuple(sorted(found, key=lambda pair: (-pair[2], pair)))
+
+
+def _verdict(
+    on_all: Comparison, on_decided: Comparison, per_row: float, *, confidence: float
+) -> list[str]:
+    """A sentence, unless the consensus is shown to be better than the best member."""
+    gap = on_all.difference
+    if on_all.n == 0 or gap.low > 0:
+        return []
+    found = (
+        f"{_points(gap.difference)} points of accuracy ({100 * confidence:g} % interval "
+        f"{_points(gap.low)} to {_points(gap.high)}) on {on_all.n:,} rows"
+    )
+    if on_decided.n not in (0, on_all.n):
+        found += (
+            f", where a row left to people counts as wrong; on the {on_decided.n:,} decided rows "
+            f"{_points(on_decided.difference.difference)}"
+        )
+    verdict = "is worse than" if gap.high < 0 else "is not shown to be better than"
+    cost = f"It costs {per_row:.3g} predictions a row instead of 1."
+    return [f"the consensus {verdict} '{on_all.member}' alone: {found}. {cost}"]
+
+
+def _alike(duplicates: tuple[tuple[str, str, float], ...], near: Fraction) -> list[str]:
+    if not duplicates:
+        return []
+    named = [f"'{a}' and '{b}' ({share:.6g})" for a, b, share in duplicates[:_NAMED]]
+    more = len(duplicates) - _NAMED
+    tail = f" and {more} more" if more > 0 else ""
+    return [
+        f"models that agree on more than {float(near):g} of the rows are near duplicates, and "
+        f"count twice: {', '.join(named)}{tail}."
+    ]
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.2f}"
+
+
+def _count(flags: NDArray[np.bool_]) -> int:
+    return int(np.count_nonzero(flags))
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
