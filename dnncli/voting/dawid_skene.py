@@ -24,6 +24,14 @@ class DawidSkene:
     iterations: int
     converged: bool
 
+    @property
+    def rounded(self) -> NDArray[np.float64]:
+        """(P, C) posteriors to nine decimals, so that equal ones compare equal.
+
+        Beyond those, floors, the end of the iteration and the order of sums decide.
+        """
+        return self.posteriors.round(9)
+
 
 def dawid_skene(
     ballots: Ballots,
@@ -71,7 +79,7 @@ def dawid_skene(
     rows = ballots.counts[counted].astype(np.float64)
     votes = _by_model(ballots.patterns[counted])
     posteriors = _vote_shares(votes, len(ballots.class_names))
-    possible = posteriors.any(axis=1) | (len(rows) == 0)
+    possible = np.asarray(posteriors.any(axis=1)) | (len(rows) == 0)
     shares = _prior(rows * posteriors, possible)
     converged, iterations = False, 0
     while not converged and iterations < most_iterations:
