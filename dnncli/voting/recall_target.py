@@ -1,0 +1,138 @@
+"""The rule and threshold that reach a target recall at the least work for people.
+
+Shapes: V validation rows, G candidate rules.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dnncli.metrics.thresholds import Certificate, Point, Share, Targets, exact_share, target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What one rule can do for the target; points are None if there is no such threshold."""
+
+    rule: str
+    targets: Targets  # certified at the confidence that each of G candidates needs
+    k: int | None  # votes that are enough at `point` (0: for every row); None: no numbers of votes
+    point: Point | None  # the certified one, or max_precision if nothing can be certified
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleChoice:
+    """A row is positive if and only if the score of `rule` >= `threshold`."""
+
+    rule: str
+    threshold: float
+    k: int | None  # votes that are enough (0: every row is flagged); None: no numbers of votes
+    certified: bool  # whether the recall on new rows is promised
+    point: Point  # what it does to the validation rows
+    targets: Targets  # of the chosen rule
+    candidate_confidence: float  # of each certificate, so that the choice has the one asked for
+    table: tuple[Candidate, ...]  # all candidates, in the order given
+    warnings: tuple[str, ...]
+
+
+def choose_rule(
+    candidates: Mapping[str, NDArray[np.floating] | NDArray[np.integer]],
+    is_positive: ArrayLike,
+    *,
+    recall: Share,
+    confidence: Share,
+) -> RuleChoice:
+    """Of several scores, the one that reaches a recall with the fewest rows flagged.
+
+    Each of G certificates may be wrong with probability (1 - confidence) / G at most. So all of
+    them hold together with the confidence, and with them the one that is chosen, however it is
+    chosen (Bonferroni). Without that, choosing the cheapest would choose the luckiest. It needs
+    scores that were made without these rows: weights learned from them break it.
+
+    If nothing can be certified, the fewest rows flagged among the `max_precision` thresholds,
+    which reach the target on these rows and promise nothing for new ones.
+
+    Args:
+        candidates: rule -> (V,) its scores of the positive class, finite. Whole numbers are
+            taken for numbers of votes.
+        is_positive: (V,) whether the row belongs to the positive class.
+        recall: target in (0, 1].
+        confidence: in (0, 1).
+
+    Raises:
+        ValueError: if there is no candidate or no positive, or shapes or shares do not fit.
+    """
+    if not candidates:
+        raise ValueError("candidates must hold at least one rule.")
+    sure = exact_share("confidence", confidence, one=False)
+    each = 1 - (1 - sure) / len(candidates)
+    table = tuple(
+        _candidate(rule, scores, is_positive, recall=recall, confidence=each)
+        for rule, scores in candidates.items()
+    )
+    best, point = _least_work(table)
+    warnings = []
+    if not best.targets.certified.feasible:
+        warnings.append(_refusal(best.targets, recall, confidence, n_candidates=len(table)))
+    if best.targets.n_negative == 0:
+        warnings.append("no row belongs to the rest: what a threshold costs cannot be seen.")
+    elif point.n_flagged == best.targets.n_positive + best.targets.n_negative:
+        warnings.append(
+            f"{best.rule} flags every row: at recall {_text(recall)} no candidate tells the "
+            "classes apart."
+        )
+    return RuleChoice(
+        rule=best.rule,
+        threshold=point.threshold,
+        k=best.k,
+        certified=best.targets.certified.feasible,
+        point=point,
+        targets=best.targets,
+        candidate_confidence=float(each),
+        table=table,
+        warnings=tuple(warnings),
+    )
+
+
+def _candidate(
+    rule: str, scores: NDArray, is_positive: ArrayLike, *, recall: Share, confidence: Share
+) -> Candidate:
+    targets = target(is_positive, scores, recall=recall, confidence=confidence)
+    point = targets.certified.point or targets.max_precision
+    is_count = np.asarray(scores).dtype.kind in "iu"
+    return Candidate(
+        rule=rule,
+        targets=targets,
+        k=int(point.threshold) if is_count and point is not None else None,
+        point=point,
+    )
+
+
+def _least_work(table: tuple[Candidate, ...]) -> tuple[Candidate, Point]:
+    """The fewest rows flagged; of equal ones the higher recall, then the first given."""
+    # The number of positives decides what can be certified: it is the same for all.
+    options = [(entry, entry.point) for entry in table if entry.point is not None]
+    if not options:
+        raise ValueError("is_positive must hold a positive: recall needs one.")
+    return min(options, key=lambda option: (option[1].n_flagged, -option[1].tp))
+
+
+def _refusal(targets: Targets, recall: Share, confidence: Share, *, n_candidates: int) -> str:
+    found: Certificate = targets.certified
+    needs = f"{found.needed_positives:,}" if found.needed_positives else "infinitely many"
+    best = math.floor(found.best_certifiable_recall * 1000) / 1000  # never more than is true
+    among = f" for the best of {n_candidates} rules" if n_candidates > 1 else ""
+    sure = _text(100 * exact_share("confidence", confidence))
+    return (
+        f"{targets.n_positive:,} positives; {_text(recall)} at {sure} % confidence{among} needs "
+        f"{needs}; the best that can be certified is {best:.3f}. Chosen: max_precision, which "
+        "promises nothing for new rows."
+    )
+
+
+def _text(share: Share) -> str:
+    return repr(float(Fraction(str(share)))).removesuffix(".0")
