@@ -13,14 +13,14 @@ from dnncli.errors import GateError
 def evaluate(
     target: Annotated[
         Path,
-        typer.Argument(metavar="TARGET", help="Run folder, .keras, or predictions file."),
+        typer.Argument(metavar="TARGET", help="Run folder, .keras, predictions file or masks."),
     ],
     data: Annotated[
         Path | None,
         typer.Argument(metavar="DATA", help="Data set to score a run on; none: its own."),
     ] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="True labels (id,label) of a predictions file.")
+        Path | None, typer.Option(help="True labels (id,label) of a predictions file, or masks.")
     ] = None,
     beta: Annotated[
         list[float] | None, typer.Option(help="Of the F score, > 0; repeatable; none: 1.")
@@ -74,6 +74,12 @@ def evaluate(
     normalize_ids: Annotated[
         str, typer.Option(help="nfc: ids may differ in Unicode form; or none.")
     ] = "none",
+    binary: Annotated[
+        bool, typer.Option("--binary", help="Masks: 0 is background, 1 or 255 the foreground.")
+    ] = False,
+    ignore: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Masks: a number that is no class.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results; of a run: RUN/eval/NAME.")
     ] = None,
@@ -84,10 +90,14 @@ def evaluate(
 ) -> None:
     """Score predictions against their labels: precision, recall, F-beta, confusion matrix.
 
+    TARGET may be a folder (or .npz) of masks, with --truth MASKS: Dice and IoU, too.
+
     Example: dnncli eval runs/fashion --beta 1 --beta 2
     """
     from dnncli.cli.evaluation import show
+    from dnncli.cli.mask_evaluation import show_masks
     from dnncli.services.evaluate import evaluate as score
+    from dnncli.services.evaluation.map_result import MaskEval
 
     with output.progress() as progress:
         report = score(
@@ -113,10 +123,14 @@ def evaluate(
             normalize_ids=normalize_ids,
             out=out,
             name=name,
+            binary=binary,
+            ignore=ignore,
             progress=progress,
         )
     if as_json:
         output.show_json(report)
+    elif isinstance(report, MaskEval):
+        show_masks(report)
     else:
         show(report)
     for warning in report.warnings:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dnncli.data.map_codes import VOID
+from dnncli.metrics.report import Confusion
 from dnncli.metrics.scores import Undefined, average, beta_name, f_beta, precision, recall
-
-VOID = -1  # not to be judged in a truth, undecided in a prediction
 
 _BYTE = 256  # numbers of 8 bits
 
@@ -188,6 +188,34 @@ def mask_counts(pictures: Sequence[PixelPairs], *, values: Sequence[int]) -> Mas
         fn[row] = counts @ (is_true & ~is_predicted)
     return MaskCounts(
         tp=tp, fp=fp, fn=fn, right=right, pixels=pixels, ignored=ignored, undecided=undecided
+    )
+
+
+def mask_confusion(
+    pictures: Sequence[PixelPairs], *, values: Sequence[int], classes: Sequence[str], rest: str
+) -> Confusion:
+    """Who was taken for whom, in pixels of all pictures together.
+
+    Args:
+        pictures: (N,) pairs; void pixels of the truth are left out.
+        values: (C,) the number of each class.
+        classes: (C,) their names.
+        rest: name of a first row and column for pixels of no class; added if there are any.
+    """
+    size = len(values) + 1
+    places = {value: place for place, value in enumerate(values, start=1)} | {VOID: size}
+    counts = np.zeros((size, size + 1), np.int64)
+    for pairs in pictures:
+        for true, predicted, count in zip(
+            pairs.truth.tolist(), pairs.predicted.tolist(), pairs.counts.tolist()
+        ):
+            if true != VOID:
+                counts[places.get(true, 0), places.get(predicted, 0)] += count
+    first = 0 if counts[0].any() or counts[:, 0].any() else 1
+    return Confusion(
+        classes=(rest, *classes)[first:],
+        counts=counts[first:, first:size].tolist(),
+        undecided=counts[first:, size].tolist(),
     )
 
 

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dnncli.data.frames import SUFFIXES
+from dnncli.data.maps import is_maps
 from dnncli.errors import ConfigError
 from dnncli.results import Progress, no_progress
+from dnncli.rundir import is_run
 from dnncli.services.evaluation.folder import check_out
 from dnncli.services.evaluation.inputs import from_files, from_run
+from dnncli.services.evaluation.map_result import MaskEval
+from dnncli.services.evaluation.maps import checked_masks, evaluate_masks
 from dnncli.services.evaluation.options import checked
 from dnncli.services.evaluation.report import scored
 from dnncli.services.evaluation.result import EvalReport
@@ -39,18 +43,21 @@ def evaluate(
     name: str | None = None,
     batch_size: int = 128,
     on_bad: str = "skip",
+    binary: bool = False,
+    ignore: int | None = None,
     progress: Progress = no_progress,
-) -> EvalReport:
-    """Score predictions against their labels.
+) -> EvalReport | MaskEval:
+    """Score predictions against their labels, or masks against true masks.
 
     A predictions file never starts TensorFlow, and nothing is written without `out`. A run writes
     its evaluation to RUN/eval/<name>.
 
     Args:
-        target: a predictions file, a run folder, or a .keras file.
+        target: a predictions file, a run folder, a .keras file; or a folder or .npz of masks.
         data: the data set to evaluate a run or model on; None: the run's own.
-        truth: file with the true labels; needed by, and only for, a predictions file.
-        classes: declared class order; empty: from the file, else the names sorted.
+        truth: file with the true labels of a predictions file, or the true masks.
+        classes: declared class order; empty: from the file, else the names sorted. For masks: the
+            names of 0, 1, ..., or numbers.
         betas: of the F scores.
         undefined: what a class value 0/0 counts as in averages: left out ("skip"), 0 or 1.
         positive: the class that the headline is about.
@@ -72,10 +79,52 @@ def evaluate(
         name: of the evaluation inside the run; None: from data and split.
         batch_size: pictures predicted at a time.
         on_bad: unreadable pictures: "skip" or "error".
+        binary: masks hold 0 for the background, 1 or 255 for the foreground.
+        ignore: number in masks that is no class: left out of the truth, undecided if predicted.
 
     Raises:
         ConfigError, DataError, ModelError: what is wrong, and what to do.
     """
+    target = Path(target)
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        check_out(folder)
+    if not is_run(target) and is_maps(target):
+        given = {
+            "data": data,
+            "thresholds": thresholds,
+            "slices": slices,
+            "against": against,
+            "split": split,
+            "name": name,
+            "multi-label": multi_label,
+            "confidence": confidence != 0.95,
+            "intervals": intervals != "delta",
+            "bins": bins != 15,
+            "nan": nan != "error",
+            "tie": tie != "abstain",
+        }
+        mask_options = checked_masks(
+            classes=classes,
+            binary=binary,
+            ignore=ignore,
+            threshold=threshold,
+            betas=betas,
+            undefined=undefined,
+            positive=positive,
+            fail_under=fail_under,
+            normalize_ids=normalize_ids,
+            others=[option for option, value in given.items() if value],
+        )
+        if truth is None:
+            raise ConfigError(f"{target}: give the true masks by --truth FOLDER (or .npz).")
+        return evaluate_masks(
+            target, Path(truth), options=mask_options, folder=folder, progress=progress
+        )
+    if binary or ignore is not None:
+        raise ConfigError(
+            f"{target}: is no folder or .npz of masks; --binary and --ignore are for masks."
+        )
     options = checked(
         classes=classes,
         betas=betas,
@@ -94,10 +143,6 @@ def evaluate(
         fail_under=fail_under,
         against=None if against is None else Path(against),
     )
-    target = Path(target)
-    folder = None if out is None else Path(out)
-    if folder is not None:
-        check_out(folder)
     if target.suffix in SUFFIXES and not target.is_dir():
         if name is not None:
             raise ConfigError("--name: is for runs. Say where the results go with --out FOLDER.")

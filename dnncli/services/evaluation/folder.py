@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +119,7 @@ def write_folder(
         write_predictions(predictions, neighbour / "predictions.parquet")
         write_predictions(truth, neighbour / "truth.csv")
         if report.confusion is not None:
-            _write_confusion(neighbour, report.confusion)
+            write_confusion(neighbour, report.confusion)
         if report.slices is not None:
             _write_slices(neighbour, report.slices)
         write_results(
@@ -136,12 +136,12 @@ def write_folder(
         )
 
 
-def _write_confusion(folder: Path, confusion: Confusion) -> None:
+def write_confusion(folder: Path, confusion: Confusion) -> None:
     """Write confusion.csv: rows = truth, columns = decision."""
     rows: list[list[Any]] = [["truth", *confusion.classes, "undecided"]]
     for name, counts, undecided in zip(confusion.classes, confusion.counts, confusion.undecided):
         rows.append([name, *counts, undecided])
-    write_text(folder / "confusion.csv", _csv(rows))
+    write_csv(folder / "confusion.csv", rows)
 
 
 def _write_slices(folder: Path, slices: Mapping[str, Mapping[str, SliceReport]]) -> None:
@@ -155,10 +155,9 @@ def _write_slices(folder: Path, slices: Mapping[str, Mapping[str, SliceReport]])
         for value, group in groups.items():
             low, high = _recall_interval(group)
             scores = [group.accuracy, group.precision, group.recall, *group.f.values(), low, high]
-            cells = ["" if score is None or score != score else score for score in scores]
-            positives = "" if group.positives is None else group.positives
-            rows.append([name, value, group.n, positives, str(group.few).lower(), *cells])
-    write_text(folder / "slices.csv", _csv(rows))
+            few = str(group.few).lower()
+            rows.append([name, value, group.n, group.positives, few, *scores])
+    write_csv(folder / "slices.csv", rows)
 
 
 def _recall_interval(group: SliceReport) -> tuple[Any, Any]:
@@ -166,7 +165,10 @@ def _recall_interval(group: SliceReport) -> tuple[Any, Any]:
     return (None, None) if interval is None else (interval[0], interval[1])
 
 
-def _csv(rows: list[list[Any]]) -> str:
+def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows as CSV; undefined values (None, NaN) are empty cells."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    writer = csv.writer(text, lineterminator="\n")
+    for row in rows:
+        writer.writerow(["" if cell is None or cell != cell else cell for cell in row])
+    write_text(path, text.getvalue())

@@ -15,10 +15,6 @@ _OF_ALL = ("accuracy", "subset_accuracy")
 _OF_COUNTS = ("precision", "recall")
 _OF_CURVES = ("average_precision", "roc_auc")
 _AVERAGES = ("macro", "weighted", "micro", "samples")
-_OF_A_CLASS = rf"{'|'.join((*_OF_COUNTS, *_OF_CURVES))}|f(?P<beta>\d+(\.\d+)?)"
-_KEY = re.compile(
-    rf"(?P<whole>{'|'.join(_OF_ALL)})|(?P<score>{_OF_A_CLASS})\.(?P<of>.+)", re.DOTALL
-)
 _FORM = (
     "accuracy=VALUE, or precision, recall, f1, f2 ..., average_precision or roc_auc of a class or "
     "average, as in recall.defect=0.95 or f1.macro=0.8"
@@ -52,8 +48,20 @@ class GateResult:
         return f"{self.key} is {found}, not >= {self.floor:g}."
 
 
-def parse_gate(text: str) -> Gate:
+def parse_gate(
+    text: str,
+    *,
+    of_all: Sequence[str] = _OF_ALL,
+    of_a_class: Sequence[str] = (*_OF_COUNTS, *_OF_CURVES),
+    form: str = _FORM,
+) -> Gate:
     """`recall.defect=0.95` as a gate; whether there is such a class is not known yet.
+
+    Args:
+        text: as typed.
+        of_all: scores of all rows.
+        of_a_class: scores of a class or average; F scores are, too.
+        form: what is allowed, for messages.
 
     Raises:
         ConfigError: if the score or the number is none.
@@ -64,14 +72,16 @@ def parse_gate(text: str) -> Gate:
     except ValueError:
         floor = math.nan
     if not equals or not 0 <= floor <= 1:
-        raise ConfigError(f"--fail-under {text}: must be KEY=VALUE, VALUE from 0 to 1: {_FORM}.")
-    match = _KEY.fullmatch(key)
+        raise ConfigError(f"--fail-under {text}: must be KEY=VALUE, VALUE from 0 to 1: {form}.")
+    score_of = rf"{'|'.join(of_a_class)}|f(?P<beta>\d+(\.\d+)?)"
+    pattern = rf"(?P<whole>{'|'.join(of_all)})|(?P<score>{score_of})\.(?P<of>.+)"
+    match = re.fullmatch(pattern, key, re.DOTALL)
     if match is None:
         name, _, of = key.partition(".")
-        near = suggest(name, [*_OF_ALL, *_OF_COUNTS, *_OF_CURVES, "f1", "f2"])
-        if not of and re.fullmatch(_OF_A_CLASS, name):
+        near = suggest(name, [*of_all, *of_a_class, "f1", "f2"])
+        if not of and re.fullmatch(score_of, name):
             near = f" Did you mean '{name}.CLASS' or '{name}.macro'?"
-        raise ConfigError(f"--fail-under {key}: no such score.{near} Known: {_FORM}.")
+        raise ConfigError(f"--fail-under {key}: no such score.{near} Known: {form}.")
     if match["whole"]:
         return Gate(key=key, score=key, of=None, beta=None, floor=floor)
     beta = float(match["beta"]) if match["beta"] else None
@@ -134,6 +144,11 @@ def judge(
             entry = per_class[gate.of] if gate.of in per_class else getattr(averages, gate.of)
             value = getattr(entry, gate.score)
             value = value if gate.beta is None else value[beta_name(gate.beta)]
-        met = value >= gate.floor or math.isclose(value, gate.floor, rel_tol=_ROUNDING)
-        results.append(GateResult(key=gate.key, floor=gate.floor, value=value, met=met))
+        results.append(met(gate, value))
     return tuple(results)
+
+
+def met(gate: Gate, value: float) -> GateResult:
+    """Compare a gate with its score."""
+    enough = value >= gate.floor or math.isclose(value, gate.floor, rel_tol=_ROUNDING)
+    return GateResult(key=gate.key, floor=gate.floor, value=value, met=enough)

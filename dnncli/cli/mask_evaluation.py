@@ -1,0 +1,124 @@
+"""How an evaluation of masks is shown on a terminal."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from dnncli.cli import output
+
+if TYPE_CHECKING:
+    from dnncli.metrics.masks import MaskScores
+    from dnncli.services.evaluation.map_result import MaskEval
+
+_LARGEST_MATRIX = 14  # classes; a larger confusion matrix fits no terminal
+_NAMED = 5  # pictures in a line
+_WORST = 5  # pictures in a table
+
+number = output.number
+
+
+def show_masks(report: "MaskEval") -> None:
+    """Print headline, scores pooled and by picture, and the worst pictures."""
+    output.lines(f"{what:<18} {value}" for what, value in _headline(report))
+    betas = [beta for beta in report.pooled.micro.f if beta != "1"]
+    columns = ["Dice", "IoU", "precision", "recall", *(f"F{beta}" for beta in betas)]
+    rows = [
+        [name, *_scores(entry, betas), number(entry.support), number(entry.predicted)]
+        for name, entry in report.per_class.items()
+    ]
+    if len(rows) > 1:
+        rows += [
+            [f"({name})", *_scores(getattr(report.pooled, name), betas), "", ""]
+            for name in ("macro", "micro")
+        ]
+    output.table(
+        ["class", *columns, "true pixels", "predicted"],
+        rows,
+        title="Pooled: pixels of all pictures together",
+    )
+    output.table(
+        ["class", "mean Dice", "mean IoU", "defined", "correctly empty", "missed", "false alarms"],
+        _by_picture(report),
+        title="By picture: mean over the pictures",
+    )
+    output.lines(_below(report))
+    if len(report.confusion.classes) <= _LARGEST_MATRIX:
+        output.lines(["Where the pixels of each class went, in percent (rows: truth)"])
+        output.table(*_matrix(report))
+    columns, rows = _worst(report)
+    if rows:
+        output.table(columns, rows, title="Pictures with the lowest Dice", left=2)
+
+
+def _headline(report: "MaskEval") -> Iterator[tuple[str, str]]:
+    if report.positive is not None:
+        entry = report.per_class[report.positive]
+        yield "positive", report.positive
+        yield "  pooled Dice, IoU", f"{number(entry.dice)}, {number(entry.iou)}"
+        yield "  pooled recall", number(entry.recall)
+        missed = report.missed or []
+        some = ", ".join(missed[:_NAMED]) + (", ..." if len(missed) > _NAMED else "")
+        yield "  missed pictures", f"{len(missed):,}{': ' if some else ''}{some}"
+    yield "pictures", f"{number(report.n)} ({report.target})"
+    void = f", {number(report.ignored)} more are void" if report.ignored else ""
+    yield "pixels", f"{number(report.pixels)}{void}"
+    yield "pixel accuracy", number(report.pooled.accuracy)
+    if report.undecided:
+        yield "undecided pixels", number(report.undecided)
+    if report.threshold is not None:
+        yield "foreground if", f"value >= {report.threshold!r}"
+
+
+def _scores(entry: "MaskScores", betas: Sequence[str]) -> list[str]:
+    values = (entry.dice, entry.iou, entry.precision, entry.recall)
+    return [number(value) for value in (*values, *(entry.f[beta] for beta in betas))]
+
+
+def _by_picture(report: "MaskEval") -> list[list[str]]:
+    rows = []
+    for name, entry in report.per_class.items():
+        found = entry.images
+        counts = (found.n_defined, found.n_correctly_empty, found.n_missed, found.n_false_alarms)
+        rows.append([name, number(found.dice), number(found.iou), *map(number, counts)])
+    if len(rows) > 1:
+        means = report.images
+        rows.append(["(macro)", number(means.dice), number(means.iou), "", "", "", ""])
+    return rows
+
+
+def _below(report: "MaskEval") -> Iterator[str]:
+    empty = sum(entry.images.n_correctly_empty for entry in report.per_class.values())
+    if empty:
+        counted = "left out" if report.undefined == "skip" else f"counted as {report.undefined}"
+        yield (
+            "Correctly empty: neither true nor predicted in a picture, so Dice and IoU are 0/0 "
+            f"there; {counted} of the means by picture."
+        )
+    if report.pooled.undefined_classes:
+        yield f"Classes with a pooled score that is 0/0: {report.pooled.undefined_classes}."
+
+
+def _matrix(report: "MaskEval") -> tuple[list[str], list[list[str]]]:
+    confusion = report.confusion
+    columns = [*confusion.classes, *(["undecided"] if report.undecided else [])]
+    rows = []
+    for name, counts, undecided in zip(confusion.classes, confusion.counts, confusion.undecided):
+        total = sum(counts) + undecided
+        cells = [*counts, *([undecided] if report.undecided else [])]
+        shares = [100 * cell / total if total else None for cell in cells]
+        rows.append([name, *(number(share, digits=1) for share in shares)])
+    return ["truth", *columns], rows
+
+
+def _worst(report: "MaskEval") -> tuple[list[str], list[list[str]]]:
+    entries = [
+        (entry.dice, image.id, name, entry)
+        for image in report.per_image
+        for name, entry in image.per_class.items()
+        if entry.dice < 1 and (report.positive or name) == name
+    ]
+    entries.sort(key=lambda cells: cells[:3])
+    rows = [
+        [map_id, name, number(dice), number(entry.tp), number(entry.fp), number(entry.fn)]
+        for dice, map_id, name, entry in entries[:_WORST]
+    ]
+    return ["picture", "class", "Dice", "tp", "fp", "fn"], rows

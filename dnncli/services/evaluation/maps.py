@@ -1,0 +1,257 @@
+"""Scores masks against true masks, picture by picture."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dnncli.data.map_codes import VOID, MaskCode, Seen, first_ids, mask_code
+from dnncli.data.maps import Maps, match_maps, open_maps
+from dnncli.errors import ConfigError, DataError
+from dnncli.metrics.counts import in_precision
+from dnncli.metrics.masks import PixelPairs, mask_confusion, mask_counts, mask_report, pixel_pairs
+from dnncli.metrics.scores import BETA_LIMITS, UNDEFINED, Undefined
+from dnncli.registry import unknown
+from dnncli.results import Progress
+from dnncli.services.evaluation.gates import Gate
+from dnncli.services.evaluation.map_folder import write_mask_folder
+from dnncli.services.evaluation.map_gates import judge_masks, mask_gate_problems, parse_mask_gate
+from dnncli.services.evaluation.map_result import MaskEval
+from dnncli.services.evaluation.options import no_class
+
+_BACKGROUND = "background"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskOptions:
+    """Options of an evaluation of masks after they were checked."""
+
+    classes: tuple[str, ...]
+    binary: bool
+    ignore: int | None
+    threshold: float | None
+    betas: tuple[float, ...]
+    undefined: Undefined
+    positive: str | None
+    gates: tuple[Gate, ...]
+    nfc: bool
+
+
+def checked_masks(
+    *,
+    classes: Sequence[str],
+    binary: bool,
+    ignore: int | None,
+    threshold: float | None,
+    betas: Sequence[float],
+    undefined: str,
+    positive: str | None,
+    fail_under: Sequence[str],
+    normalize_ids: str,
+    others: Sequence[str],
+) -> MaskOptions:
+    """The options, if each by itself makes sense.
+
+    Args:
+        others: options that were given and are not for masks.
+
+    Raises:
+        ConfigError: naming everything that does not.
+    """
+    problems = [f"--{name}: is not for masks." for name in others]
+    if undefined not in UNDEFINED:
+        problems.append(f"--undefined: {unknown(undefined, UNDEFINED, kind='value')}")
+    low, high = BETA_LIMITS
+    problems += [
+        f"--beta {beta}: must be greater than 0 (from {low:g} to {high:g})."
+        for beta in betas
+        if not low <= beta <= high
+    ]
+    if threshold is not None and not math.isfinite(threshold):
+        problems.append(f"--threshold {threshold}: must be a finite number.")
+    if ignore is not None and ignore < 0:
+        problems.append(f"--ignore {ignore}: must be a number of the masks, >= 0.")
+    gates = []
+    for text in fail_under:
+        try:
+            gates.append(parse_mask_gate(text))
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("eval:", problems)
+    of_gates = [gate.beta for gate in gates if gate.beta is not None]
+    return MaskOptions(
+        classes=tuple(classes),
+        binary=binary or threshold is not None,
+        ignore=ignore,
+        threshold=threshold,
+        betas=tuple(dict.fromkeys(map(float, (*betas, *of_gates)))),
+        undefined=undefined,  # type: ignore[arg-type]
+        positive=positive,
+        gates=tuple(gates),
+        nfc=normalize_ids == "nfc",
+    )
+
+
+def evaluate_masks(
+    target: Path,
+    truth: Path,
+    *,
+    options: MaskOptions,
+    folder: Path | None,
+    progress: Progress,
+) -> MaskEval:
+    """The scores of masks against true masks; with a folder, everything is written there.
+
+    Args:
+        target: masks, or with a threshold maps of shares: a folder of pictures or an .npz.
+        truth: masks of the same ids, of the same kind of source.
+
+    Raises:
+        ConfigError, DataError: what is wrong with them, or does not fit together.
+    """
+    true = open_maps(truth, nfc=options.nfc, progress=progress)
+    predicted = open_maps(
+        target,
+        kind="mask" if options.threshold is None else "edge",
+        nfc=options.nfc,
+        progress=progress,
+    )
+    true, predicted = _with_void(true, options), _with_void(predicted, options)
+    warnings = match_maps(true, [predicted], extra="leave")
+    pairs = _read_pairs(true, predicted, threshold=options.threshold, progress=progress)
+    code = _code(true, predicted, pairs, options)
+    _check_positive(code, options)
+    pictures = [_folded(picture, code) for picture in pairs.values()]
+    counts = mask_counts(pictures, values=code.values)
+    scores = mask_report(
+        counts,
+        ids=true.ids,
+        classes=code.class_names,
+        betas=options.betas,
+        undefined=options.undefined,
+    )
+    positive = options.positive
+    report = MaskEval(
+        schema="dnncli.eval/1",
+        kind="mask",
+        target=str(target),
+        truth=str(truth),
+        n=len(true.ids),
+        pixels=int(counts.pixels.sum()),
+        ignored=int(counts.ignored.sum()),
+        undecided=int(counts.undecided.sum()),
+        classes=code.class_names,
+        values=dict(zip(code.class_names, code.values)),
+        binary=code.binary,
+        threshold=options.threshold,
+        positive=positive,
+        betas=options.betas,
+        undefined=options.undefined,
+        per_class=scores.per_class,
+        pooled=scores.pooled,
+        images=scores.images,
+        per_image=scores.per_image,
+        confusion=mask_confusion(
+            pictures, values=code.values, classes=code.class_names, rest=_BACKGROUND
+        ),
+        missed=None
+        if positive is None
+        else [
+            entry.id
+            for entry in scores.per_image
+            if entry.per_class[positive].fn and not entry.per_class[positive].tp
+        ],
+        gates=judge_masks(options.gates, scores),
+        out=folder,
+        warnings=(*warnings, *filter(None, [code.note])),
+    )
+    report = replace(report, warnings=(*report.warnings, *_remarks(report)))
+    if folder is not None:
+        write_mask_folder(folder, report)
+    return report
+
+
+def _with_void(maps: Maps, options: MaskOptions) -> Maps:
+    return maps if options.ignore is None else replace(maps, void=options.ignore)
+
+
+def _read_pairs(
+    true: Maps, predicted: Maps, *, threshold: float | None, progress: Progress
+) -> dict[str, PixelPairs]:
+    """The pairs of every picture, in the order of the truth; void numbers are VOID."""
+    pairs = {}
+    problems = []
+    for done, map_id in enumerate(true.ids, start=1):
+        try:
+            values = predicted.read(map_id)
+            if threshold is not None:
+                values = (values >= in_precision(threshold, values.dtype)).astype(np.uint8)
+            found = pixel_pairs(true.read(map_id), values)
+            pairs[map_id] = PixelPairs(
+                truth=_voided(found.truth, true.void),
+                predicted=_voided(found.predicted, predicted.void),
+                counts=found.counts,
+            )
+        except DataError as error:
+            problems.append(str(error))
+        progress("Comparing masks", done, len(true.ids))
+    if problems:
+        raise DataError("Maps that cannot be used:", problems)
+    return pairs
+
+
+def _voided(values: np.ndarray, void: int | None) -> np.ndarray:
+    return values if void is None else np.where(values == void, VOID, values)
+
+
+def _code(
+    true: Maps, predicted: Maps, pairs: dict[str, PixelPairs], options: MaskOptions
+) -> MaskCode:
+    if not options.classes and true.class_names and predicted.class_names:
+        known = [
+            [name for place, name in enumerate(maps.class_names) if place != maps.void]
+            for maps in (true, predicted)
+        ]
+        if known[0] != known[1]:
+            lines = [f"{maps.path}: {', '.join(maps.class_names)}" for maps in (true, predicted)]
+            raise DataError("Classes differ. Say which hold with --classes:", lines)
+    whose = true if true.class_names else predicted
+    seen = [
+        Seen(path=true.path, values=first_ids({key: p.truth for key, p in pairs.items()})),
+        Seen(path=predicted.path, values=first_ids({key: p.predicted for key, p in pairs.items()})),
+    ]
+    return mask_code(
+        seen,
+        classes=options.classes,
+        declared=whose.class_names,
+        binary=options.binary,
+        void=true.void if options.classes else whose.void,
+    )
+
+
+def _folded(pairs: PixelPairs, code: MaskCode) -> PixelPairs:
+    return replace(pairs, truth=code.folded(pairs.truth), predicted=code.folded(pairs.predicted))
+
+
+def _check_positive(code: MaskCode, options: MaskOptions) -> None:
+    problems = mask_gate_problems(options.gates, code.class_names)
+    if options.positive is not None and options.positive not in code.class_names:
+        problems.append(f"--positive: {no_class(options.positive, code.class_names)}")
+    if problems:
+        raise ConfigError("eval:", problems)
+
+
+def _remarks(report: MaskEval) -> list[str]:
+    """What a reader of the scores should know."""
+    absent = [name for name, entry in report.per_class.items() if not entry.support]
+    remarks = []
+    if absent:
+        some = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+        remarks.append(f"No pixel of the truth is of class {some}: its recall is undefined.")
+    empty = sum(not entry.pixels for entry in report.per_image)
+    if empty:
+        remarks.append(f"{empty} pictures are void altogether and count for nothing.")
+    return remarks
