@@ -1,7 +1,7 @@
 """CSV, Parquet and NPZ files as one kind of table: a text column `id`, and further columns."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ SUFFIXES = (".csv", ".parquet", ".npz")
 DECISION_COLUMNS = ("decision", "status", "agreement_all", "agreement_voted", "entropy", "n_votes")
 
 _KEY = "dnncli"  # of the Parquet metadata and of NPZ
+_BATCH = 2**20  # rows; whole row groups of the Parquet files that polars and PyArrow write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +55,24 @@ class Table:
         Raises:
             DataError: if the file is broken.
         """
+        return self._collected(self.frame.select(names))
+
+    def batches(self, names: Sequence[str]) -> "Iterator[pl.DataFrame]":
+        """Some columns, some rows at a time: memory is used again instead of asked for.
+
+        Raises:
+            DataError: if the file is broken.
+        """
+        frame, start = self.frame.select(names), 0
+        while len(batch := self._collected(frame.slice(start, _BATCH))):
+            yield batch
+            start += len(batch)
+
+    def _collected(self, frame: "pl.LazyFrame") -> "pl.DataFrame":
         import polars as pl
 
         try:
-            return self.frame.select(names).collect()
+            return frame.collect()
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise DataError(f"{self.path}: cannot be read ({error}).") from error
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MISSING = -1  # the row of an id that is not there
 
+_BLOCK = 2**20  # ids compared at a time: copies stay small
+
 
 def as_ids(names: Iterable[str]) -> "pl.Series":
     """The ids of a table.
@@ -89,13 +91,22 @@ def rows_of(wanted: "pl.Series", ids: "pl.Series") -> NDArray[np.int64]:
     # Joining hashes takes a quarter of the time and memory of joining text. Two ids may share a
     # hash, so what was found is compared; then the text decides.
     rows = _join(wanted.hash(), ids.hash())
-    if len(rows) == len(wanted):
-        found = np.flatnonzero(rows != MISSING)
-        same = len(found) == len(wanted)
-        asked = wanted if same else wanted.gather(found)
-        if ids.rechunk().gather(rows if same else rows[found]).equals(asked):  # many chunks: slow
-            return rows
+    if len(rows) == len(wanted) and _are_at(wanted, ids.rechunk(), rows):  # many chunks: slow
+        return rows
     return _join(wanted, ids)
+
+
+def _are_at(wanted: "pl.Series", ids: "pl.Series", rows: NDArray[np.int64]) -> bool:
+    """Whether the text in those of the rows that are not MISSING is what was wanted."""
+    for start in range(0, len(rows), _BLOCK):
+        part = rows[start : start + _BLOCK]
+        asked = wanted.slice(start, len(part))
+        found = np.flatnonzero(part != MISSING)
+        if len(found) < len(part):
+            part, asked = part[found], asked.gather(found)
+        if not ids.gather(part).equals(asked):
+            return False
+    return True
 
 
 def _join(wanted: "pl.Series", keys: "pl.Series") -> NDArray[np.int64]:

@@ -4,6 +4,8 @@ Shapes: N rows, M models, C classes.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +17,15 @@ from numpy.typing import NDArray
 from dnncli.data.align import NormalizeIds
 from dnncli.data.frames import read_table
 from dnncli.data.ids import MISSING, rows_of
-from dnncli.data.member_files import Member, join_classes, joined_errors, open_member
+from dnncli.data.member_classes import join_classes
+from dnncli.data.member_files import (
+    Member,
+    joined_errors,
+    open_member,
+    read_beside,
+    read_ids,
+    read_joined,
+)
 from dnncli.data.scores import Scores, check_range, read_answers, with_sum_one
 from dnncli.errors import DataError
 from dnncli.predictions import take_rows
@@ -24,6 +34,8 @@ from dnncli.results import Progress, no_progress
 
 if TYPE_CHECKING:
     import polars as pl
+
+_THREADS = 2  # files read at a time; polars uses all cores for what takes most of the time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +119,7 @@ class Members:
 
     def _read(self, file: Member) -> NDArray[np.floating]:
         """(N, C) checked numbers of one model; NaN where it said nothing."""
-        table = read_table(file.path) if file.table is None else file.table
-        numbers, silent = read_answers(table, file.n_rows, file.columns)
+        numbers, silent = read_answers(read_table(file.path), file.n_rows, file.columns)
         if file.rows is not None:
             numbers = take_rows(numbers, file.rows)
             silent = silent[file.rows] | (file.rows == MISSING)
@@ -174,35 +185,17 @@ def open_members(
         DataError: with everything that is wrong with the files, or does not fit.
     """
     ordered = _ordered([Path(path) for path in paths], names)
-    files: list[Member] = []
-    errors: list[DataError] = []
-    ids: pl.Series | None = None
-    for place, (name, path) in enumerate(ordered):
-        progress("reading", place, len(ordered))
-        try:
-            file, ids = open_member(
-                name,
-                path,
-                ids,
-                first=files[0].path if files else path,
-                classes=classes,
-                missing=missing,
-                normalize_ids=normalize_ids,
-            )
-        except DataError as error:
-            errors.append(error)
-        else:
-            files.append(file)
-    progress("reading", len(ordered), len(ordered))
-    try:
-        if files:
-            kind, class_names, files = join_classes(files, classes=classes, scores=scores)
-    except DataError as error:
-        errors.append(error)
+    files, ids, errors = _read(
+        ordered,
+        classes=classes,
+        missing=missing,
+        normalize_ids=normalize_ids,
+        progress=progress,
+    )
+    with _collected(errors):
+        kind, class_names, files = join_classes(files, classes=classes, scores=scores)
     if errors:
         raise joined_errors(errors, n_files=len(ordered))
-    if ids is None:
-        raise ValueError("paths must name at least one file.")
     if positive is not None and positive not in class_names:
         hint = suggest(positive, class_names)
         raise DataError(f"There is no class '{positive}'.{hint} Classes: {', '.join(class_names)}.")
@@ -220,6 +213,64 @@ def open_members(
         scores=scores,
         remarks={file.name: _no_vote_remark(file, len(ids)) for file in padded},
     )
+
+
+def _read(
+    ordered: Sequence[tuple[str, Path]],
+    *,
+    classes: Sequence[str],
+    missing: Literal["error", "no-vote"],
+    normalize_ids: NormalizeIds,
+    progress: Progress,
+) -> "tuple[list[Member], pl.Series, list[DataError]]":
+    """The members with their rows and labels, the ids of all, and what is wrong.
+
+    Raises:
+        DataError: if no file can be read.
+    """
+    files: list[Member] = []
+    errors: list[DataError] = []
+    for place, (name, path) in enumerate(ordered):  # noqa: B007 - it is needed below
+        with _collected(errors):
+            first = open_member(name, path, classes)
+            ids = read_ids(first[1], normalize_ids)
+            break
+    else:
+        raise joined_errors(errors, n_files=len(ordered))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        futures = [pool.submit(read_beside, *first, ids, compare=False)]
+        del first
+        for name, path in ordered[place + 1 :]:
+            futures.append(pool.submit(_opened_beside, name, path, classes, ids))
+        for done, future in enumerate(futures):
+            progress("reading", place + done, len(ordered))
+            with _collected(errors):
+                file, is_beside = future.result()
+                if not is_beside:
+                    file, ids = read_joined(
+                        file,
+                        ids,
+                        first=ordered[place][1],
+                        missing=missing,
+                        normalize_ids=normalize_ids,
+                    )
+                files.append(file)
+    progress("reading", len(ordered), len(ordered))
+    return files, ids, errors
+
+
+def _opened_beside(
+    name: str, path: Path, classes: Sequence[str], ids: "pl.Series"
+) -> tuple[Member, bool]:
+    return read_beside(*open_member(name, path, classes), ids)
+
+
+@contextmanager
+def _collected(errors: list[DataError]) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        errors.append(error)
 
 
 def _ordered(paths: Sequence[Path], names: Sequence[str] | None) -> list[tuple[str, Path]]:
