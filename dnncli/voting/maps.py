@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.voting.ballots import NO_VOTE, Ballots, encode
-from dnncli.voting.pooling import average
+from dnncli.voting.dawid_skene import DawidSkene
+from dnncli.voting.pooling import average, decide_probs
 from dnncli.voting.rules import NO_DECISION, Decisions, Status, VoteOptions, k_of_m, majority
+from dnncli.voting.staple import staple_votes
 
 UNDECIDED = 255  # no class: where maps decide nothing together, and where one says nothing
 
@@ -22,6 +24,8 @@ MASK_METHODS: tuple[MaskMethod, ...] = get_args(MaskMethod)  # the default comes
 
 _VOTES = np.arange(UNDECIDED + 1, dtype=np.int16)
 _VOTES[UNDECIDED] = NO_VOTE
+
+_DECIMALS = 9  # of probabilities by iteration: those that differ less are equal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,7 @@ class MaskConsensus:
     mask: NDArray[np.uint8]  # (H, W) class indices or UNDECIDED
     ballots: Ballots  # N = H * W, row by row
     decisions: Decisions  # of the P patterns
+    learned: DawidSkene | None = None  # of staple: the quality of each map
 
     @property
     def status_counts(self) -> dict[str, int]:
@@ -107,12 +112,13 @@ def mask_consensus(
     shape = _one_shape(masks)
     votes = [_VOTES[np.asarray(mask, np.uint8).ravel()] for mask in masks]
     ballots = encode(votes, models, class_names)
-    decisions = _decide(ballots, rule)
+    learned = staple_votes(ballots) if rule.method == "staple" else None
+    decisions = _decide(ballots, rule, learned)
     if rule.ignore_zone:
         decisions = _without(decisions, _in_ignore_zone(decisions, rule))
     table = np.where(decisions.decision == NO_DECISION, UNDECIDED, decisions.decision)
     mask = table.astype(np.uint8)[ballots.index].reshape(shape)
-    return MaskConsensus(mask=mask, ballots=ballots, decisions=decisions)
+    return MaskConsensus(mask=mask, ballots=ballots, decisions=decisions, learned=learned)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +153,16 @@ def _one_shape(maps: Sequence[NDArray]) -> tuple[int, int]:
     return shapes[0]
 
 
-def _decide(ballots: Ballots, rule: MaskRule) -> Decisions:
+def _decide(ballots: Ballots, rule: MaskRule, learned: DawidSkene | None) -> Decisions:
+    if learned is not None:
+        return decide_probs(
+            learned.posteriors.round(_DECIMALS),
+            n_votes=(ballots.patterns != NO_VOTE).sum(axis=1),
+            n_models=len(ballots.models),
+            votes=list(ballots.patterns.T),
+            options=rule.options,
+            precision=np.dtype(np.float64),
+        )
     if rule.k is not None:
         return k_of_m(ballots, k=rule.k, options=rule.options)
     return majority(ballots, weights=rule.weights, options=rule.options)

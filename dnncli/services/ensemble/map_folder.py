@@ -1,0 +1,88 @@
+"""The folder of a consensus of maps: what is written into it."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dnncli.data.map_writer import write_maps
+from dnncli.errors import ConfigError
+from dnncli.results import Progress, plain, write_json, write_text, written_folder
+from dnncli.services.ensemble.map_merge import MapReport, MaskMerger, ValueMerger
+
+if TYPE_CHECKING:
+    from dnncli.services.ensemble.maps import MapsResult
+
+_REPORT = "agreement.json"
+
+
+def check_map_folder(folder: Path) -> None:
+    """Refuse to replace anything but an empty folder or an earlier consensus.
+
+    Raises:
+        ConfigError: if something else is there.
+    """
+    if not folder.exists():
+        return
+    try:
+        found = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = {}
+    if isinstance(found, dict) and str(found.get("schema")).startswith("dnncli.consensus/"):
+        return
+    if not (folder.is_dir() and not any(folder.iterdir())):
+        raise ConfigError(f"--out {folder}: exists and is no consensus. Give another name.")
+
+
+def write_map_folder(
+    folder: Path,
+    merger: MaskMerger | ValueMerger,
+    *,
+    result: Callable[[], "MapsResult"],
+    progress: Progress,
+) -> "MapsResult":
+    """Merge the maps and write them as they come; an earlier folder is replaced as a whole.
+
+    Args:
+        folder: where to.
+        merger: makes the maps.
+        result: gives what they came to, when all are made.
+        progress: told how far it is.
+
+    Raises:
+        ConfigError: if something else is there.
+        DataError: if a map cannot be read or written.
+    """
+    check_map_folder(folder)
+    kind = merger.sets.sets[0].kind
+    with written_folder(folder) as neighbour:
+        place = neighbour / ("maps.npz" if kind == "value" else "maps")
+        if isinstance(merger, MaskMerger):
+            stored = merger.classes.as_stored
+            write_maps(place, merger.maps(progress), class_names=stored.listed, void=stored.void)
+        else:
+            write_maps(place, merger.maps(progress))
+        found = result()
+        write_text(neighbour / "decisions.csv", _table(found.per_image))
+        report = plain(found)
+        del report["per_image"], report["out"]
+        write_json(neighbour / _REPORT, report)
+    return found
+
+
+def _table(pictures: Sequence[MapReport]) -> str:
+    """One line per picture; undefined values are empty cells."""
+    words = list(pictures[0].status_counts) if pictures else []
+    is_mask = bool(words)
+    columns = ["id", "pixels", "coverage", "agreement" if is_mask else "spread", *words]
+    rows: list[list[Any]] = [columns]
+    for picture in pictures:
+        share = picture.agreement if is_mask else picture.spread
+        cell = "" if share is None or share != share else share
+        counts = picture.status_counts.values()
+        rows.append([picture.id, picture.pixels, picture.coverage, cell, *counts])
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

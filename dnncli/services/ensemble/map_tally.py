@@ -1,0 +1,84 @@
+"""Counts how several masks agree, and how right each is, over many pictures.
+
+Shapes: M models, C classes, P patterns of votes, K pictures.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnncli.metrics.agreement import Agreement, Pair, agreement
+from dnncli.metrics.masks import VOID, PixelPairs, pixel_pairs
+from dnncli.voting.ballots import NO_VOTE, Ballots
+from dnncli.voting.maps import UNDECIDED
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapAgreement:
+    """How far M models agree about the pixels of all pictures. NaN where undefined."""
+
+    observed: float  # share of all pairs of votes that agree
+    unanimous: float  # share of the pixels with two votes or more that nobody disputes
+    fleiss_kappa: float
+    krippendorff_alpha: float
+    reasons: dict[str, str]  # score -> why it is undefined
+    remarks: tuple[str, ...]
+    pairwise: dict[str, Pair]  # "a|b"; rows are pixels
+
+
+class Tally:
+    """Patterns of votes of many pictures, each counted once.
+
+    Args:
+        models: (M,) of all pictures together.
+        n_classes: C.
+    """
+
+    def __init__(self, models: Sequence[str], n_classes: int) -> None:
+        self.models = tuple(models)
+        self._n_classes = n_classes
+        self._columns = {name: column for column, name in enumerate(models)}
+        self._places: dict[bytes, int] = {}
+        self._counts: list[int] = []
+
+    def add(self, ballots: Ballots) -> None:
+        """Count the pixels of one picture; models that it lacks say nothing."""
+        patterns = np.full((len(ballots.patterns), len(self.models)), NO_VOTE, np.int32)
+        patterns[:, [self._columns[name] for name in ballots.models]] = ballots.patterns
+        for pattern, count in zip(patterns, ballots.counts.tolist()):
+            place = self._places.setdefault(pattern.tobytes(), len(self._counts))
+            if place == len(self._counts):
+                self._counts.append(0)
+            self._counts[place] += count
+
+    def agreement(self) -> MapAgreement:
+        """Of all pictures together."""
+        patterns = np.frombuffer(b"".join(self._places), np.int32).reshape(-1, len(self.models))
+        counts = np.array(self._counts, np.int64)
+        return _named(agreement(patterns, counts, n_classes=self._n_classes), self.models)
+
+
+def _named(found: Agreement, models: Sequence[str]) -> MapAgreement:
+    shared: dict[str, Any] = {
+        name: getattr(found, name)
+        for name in ("observed", "unanimous", "fleiss_kappa", "krippendorff_alpha")
+    }
+    return MapAgreement(
+        **shared,
+        reasons=found.reasons,
+        remarks=tuple(remark.replace("row", "pixel") for remark in found.remarks),
+        pairwise={f"{models[i]}|{models[j]}": pair for (i, j), pair in found.pairs.items()},
+    )
+
+
+def index_pairs(truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> PixelPairs:
+    """Pairs of class indices, with the VOID of the scores where a mask is UNDECIDED."""
+    pairs = pixel_pairs(truth, predicted)
+    return PixelPairs(
+        truth=np.where(pairs.truth == UNDECIDED, VOID, pairs.truth),
+        predicted=np.where(pairs.predicted == UNDECIDED, VOID, pairs.predicted),
+        counts=pairs.counts,
+    )
