@@ -22,7 +22,7 @@ _LEVELS = 12  # distinct shares that get a bar each even where they are no multi
 _GAP = 0.01  # between such shares; bars of closer ones could not be told apart
 _BINS = 20  # bars of all others
 _WRITTEN = 21  # bars up to which each says its number of rows
-_CLOSER = 4.0  # times the next smaller bar: then a second panel shows the small ones
+_CLOSER = 4.0  # times the second highest bar: then another panel shows all but the highest
 _CLOSE = 1e-9  # shares are fractions of small whole numbers, so doubles differ by far less
 
 _WORDS = {
@@ -158,6 +158,7 @@ def agreement_plot(path: Path, bars: AgreementBars, *, agree: Fraction | None = 
                 )  # fmt: skip
             axes.set_ylabel("Rows")
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+            axes.locator_params(axis="y", integer=True)
             axes.grid(visible=False, axis="x")
         panels[0].set_ylim(0, max(heights.max(initial=0) * 1.12, 1))
         if ceiling:
@@ -190,10 +191,9 @@ def _bars(
 
 
 def _ceiling(heights: NDArray[np.int64]) -> float | None:
-    """Where to cut a second panel: above all bars but those that dwarf the others."""
-    rising = np.sort(heights[heights > 0])
-    jumps = np.flatnonzero(rising[1:] > _CLOSER * rising[:-1])
-    return float(rising[jumps[-1]]) * 1.15 if len(jumps) else None
+    """Where to cut a second panel: above all bars but the one that dwarfs the others."""
+    second, highest = sorted([0, 0, *heights.tolist()])[-2:]
+    return second * 1.15 if highest > _CLOSER * second > 0 else None
 
 
 def _parts(bars: AgreementBars) -> list[tuple[str, NDArray[np.int64], dict[str, Any]]]:
@@ -247,11 +247,13 @@ def _is_counted(bars: AgreementBars) -> bool:
 def _name_levels(axes: "Axes", bars: AgreementBars) -> None:
     of = "models" if bars.share == "all" else "models that voted"
     axes.set_xlabel(f"Share of the {of} behind the leading class")
+    if not bars.exact and bars.rows.any():
+        axes.set_xlim(bars.lo[bars.rows.any(axis=1)][0] - 0.02, 1.02)
     if not _is_counted(bars) or bars.n_models > 2 * _WRITTEN:
         return
     lowest = int(np.rint(bars.lo.min(initial=1) * bars.n_models))
     levels = np.arange(lowest, bars.n_models + 1)
-    texts = [f"{level} of {bars.n_models}\n{level / bars.n_models:.4g}" for level in levels]
+    texts = [f"{level} of {bars.n_models}\n{level / bars.n_models:.3g}" for level in levels]
     if len(levels) > 8:
         texts = [str(level) for level in levels]
         axes.set_xlabel(f"Models behind the leading class, of {bars.n_models}")
@@ -268,10 +270,12 @@ def _write_heights(axes: "Axes", bars: AgreementBars) -> None:
         if height == 0:
             continue
         is_cut = bool(height > top)
-        text = axes.text(
-            x, top * 0.985 if is_cut else height, f"{height:,}" + (" ↑" if is_cut else ""),
-            ha="center", va="top" if is_cut else "bottom", fontsize=8 if few else 6.5,
-            color="white" if is_cut else INK, rotation=0 if few else 90,
+        text = axes.annotate(
+            f"{height:,}" + (" ↑" if is_cut else ""), (x, top if is_cut else height),
+            xytext=(0, -3 if is_cut else 2), textcoords="offset points", ha="center",
+            va="top" if is_cut else "bottom", fontsize=8 if few else 6.5,
+            rotation=0 if few else 90, color=INK,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1} if is_cut else None,
         )  # fmt: skip
         text.set_in_layout(False)
 

@@ -40,7 +40,7 @@ def write_consensus_pictures(
     """Write what a consensus shows, as pictures and as tables of the same names.
 
     Always agreement.csv and .png. With two models or more whose agreement is known, pairwise;
-    with levels, coverage; with k_levels of known truth, k.
+    with levels, coverage; with k_levels and a positive class, k.
 
     Args:
         folder: must exist.

@@ -29,7 +29,8 @@ _COUNTED = {
     "recall_excluding": "are not counted",
     "recall_missed": "are missed",
 }
-_MARKS = ("^", "o", "v")
+_MARKS = ("^", "o", "v", "s", "D", "P", "o")
+_OF_ALL = 6  # the look of a curve that is not about the positive class
 _COVERAGE = "Coverage: share of the rows that are decided"
 
 
@@ -79,18 +80,22 @@ def coverage_plot(
             x, y = _column(levels, "agree"), coverage
             first.set_title(f"Decided rows by agreement asked for (n = {n:,})")
             first.set(xlabel="Agreement asked for", ylabel=_COVERAGE)
-        _draw(first, x, y, index=1, chosen=chosen)
+        _draw(first, x, y, index=_OF_ALL)
         _limit(first, x, y)
         if has_truth:
-            _name_levels(first, levels, x, y)
+            _name_levels(first, levels, x, y, chosen=chosen)
+        if chosen is not None:
+            _ring(first, x[chosen], y[chosen])
         for axes in second:
             name = positive or "the positive class"
             axes.set_title(f"Recall of '{shown_names([name], limit=22)[name]}'")
             axes.set(xlabel=_COVERAGE, ylabel="Recall")
             recalls = {words: _column(levels, key) for key, words in _COUNTED.items()}
             for index, (words, recall) in enumerate(recalls.items()):
-                _draw(axes, coverage, recall, index=index, chosen=chosen, label=words)
+                _draw(axes, coverage, recall, index=index, label=words)
             _limit(axes, coverage, np.concatenate([*recalls.values()]))
+            if chosen is not None:
+                _line(axes, coverage[chosen])
             handles, labels = axes.get_legend_handles_labels()
             figure.legend(
                 handles, labels, loc="outside lower right", alignment="left",
@@ -100,11 +105,13 @@ def coverage_plot(
 
 
 def k_plot(path: Path, levels: Sequence[KLevel], *, n: int, positive: str, k: int | None) -> None:
-    """Draw recall and precision of the positive class if k votes are enough for it.
+    """Draw recall and precision of the positive class, and what it flags, if k votes are enough.
+
+    Without truth, there are no recall and no precision.
 
     Args:
         path: of the PNG.
-        levels: of k = 1 to M, with truth.
+        levels: of k = 1 to M.
         n: rows.
         positive: name of the class.
         k: the number of votes that was asked for; it is marked.
@@ -117,12 +124,13 @@ def k_plot(path: Path, levels: Sequence[KLevel], *, n: int, positive: str, k: in
         for index, key in enumerate(("recall", "precision", "flagged")):
             words = {"flagged": "share of all rows that is flagged"}.get(key, key)
             values = _column(levels, key)
-            chosen = None if k is None else k - 1
-            _draw(axes, ks, values, index=index, chosen=chosen, label=words)
+            if np.isnan(values).all():
+                continue
+            _draw(axes, ks, values, index=index, label=words)
         if k is not None:
-            axes.axvline(k, color=FAINT, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
-        axes.locator_params(axis="x", integer=True, nbins=12)
-        axes.set(xlabel="k: votes that are enough", ylim=(-0.02, 1.02))
+            _line(axes, k)
+        axes.set_xticks(range(1, len(levels) + 1, -(-len(levels) // 15)))
+        axes.set(xlabel="k: votes that are enough", ylabel="Share", ylim=(-0.02, 1.02))
         figure.legend(loc="outside lower left", ncols=3)
 
 
@@ -148,19 +156,25 @@ def _draw(
     y: NDArray[np.float64],
     *,
     index: int,
-    chosen: int | None,
     label: str | None = None,
 ) -> None:
-    """One curve, and a ring around its chosen point."""
     axes.plot(
-        x, y, color=COLOURS[index], linestyle=DASHES[index], linewidth=1.5, markersize=5,
-        marker=_MARKS[index] if len(x) <= _MARKED else None, label=label, clip_on=False,
+        x, y, color=COLOURS[index], linestyle=DASHES[index % 3], linewidth=1.5,
+        marker=_MARKS[index] if len(x) <= _MARKED else None, markersize=5,
+        label=label, clip_on=False,
     )  # fmt: skip
-    if chosen is not None:
-        axes.plot(
-            x[chosen], y[chosen], marker="o", markersize=11, markerfacecolor="none",
-            markeredgecolor=INK, markeredgewidth=1.6, linestyle="none", zorder=5, clip_on=False,
-        )  # fmt: skip
+
+
+def _ring(axes: "Axes", x: float, y: float) -> None:
+    axes.plot(
+        x, y, marker="o", markersize=11, markerfacecolor="none", markeredgecolor=INK,
+        markeredgewidth=1.6, linestyle="none", zorder=5, clip_on=False,
+    )  # fmt: skip
+
+
+def _line(axes: "Axes", x: float) -> None:
+    """Where the chosen point lies."""
+    axes.axvline(x, color=FAINT, linewidth=1.2, linestyle=(0, (4, 2)), zorder=0)
 
 
 def _limit(axes: "Axes", x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
@@ -170,7 +184,7 @@ def _limit(axes: "Axes", x: NDArray[np.float64], y: NDArray[np.float64]) -> None
         if len(known):
             middle = (known.min() + known.max()) / 2
             half = 0.56 * max(float(np.ptp(known)), _LEAST_RANGE)
-            limit(middle - half, middle + half)
+            limit(middle - half, min(middle + half, 1 + 0.1 * half))  # shares end at 1
 
 
 def _name_levels(
@@ -178,11 +192,14 @@ def _name_levels(
     levels: Sequence[CoverageLevel],
     x: NDArray[np.float64],
     y: NDArray[np.float64],
+    *,
+    chosen: int | None,
 ) -> None:
-    """Write levels beside their points, as many as there is room for."""
+    """Write levels beside their points, the chosen one first, as many as there is room for."""
     size = np.array([np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())])
     named: list[NDArray[np.float64]] = []
-    for level, place in zip(levels, zip(x.tolist(), y.tolist()), strict=True):
+    for which in sorted(range(len(levels)), key=lambda which: which != chosen):
+        level, place = levels[which], (float(x[which]), float(y[which]))
         here = np.array(place) / size
         if np.isnan(here).any() or any(np.abs(here - other).max() < _APART for other in named):
             continue

@@ -121,15 +121,14 @@ def pairwise_plot(
     lowest = min(np.nanmin(matrix), 0.99) if np.isfinite(matrix).any() else 0.0
     with drawn(path, size=_size(len(names), is_large), names=models) as figure:
         axes, *beside = figure.subplots(
-            1, 1 + is_large, squeeze=False, width_ratios=[1, 0.42][: 1 + is_large]
+            1, 1 + is_large, squeeze=False, width_ratios=[1, 0.6][: 1 + is_large]
         )[0]
         axes.set_facecolor(_SELF)
         axes.grid(visible=False)
         image = axes.imshow(matrix, cmap="Blues", vmin=lowest, vmax=1, interpolation="nearest")
         figure.colorbar(image, ax=axes, label="Share of equal votes", shrink=0.7, pad=0.02)
-        title = f"How often two of {len(names)} models say the same (n = {n:,})"
-        if accuracy:
-            title += ", and the accuracy of each"
+        title = f"How often two of {len(names)} models say the same\n(n = {n:,}"
+        title += "; behind each name its accuracy)" if accuracy else ")"
         figure.suptitle(title, x=0.02, ha="left", fontsize=11)
         _name_sides(axes, rows, names)
         if not is_large:
@@ -143,14 +142,14 @@ def pairwise_plot(
 def _size(n_models: int, is_large: bool) -> tuple[float, float]:
     """Inches."""
     if is_large:
-        return 14.0, 9.0
+        return 15.0, 8.8
     side = max(3.0, 0.62 * n_models)
     return side + 3.4, side + 2.0
 
 
 def _name_sides(axes: "Axes", rows: Sequence[str], heads: Sequence[str]) -> None:
     if len(heads) > NAMED:
-        axes.set(xlabel="Model, alike ones side by side", ylabel="Model")
+        axes.set(xlabel="Models, alike ones side by side", ylabel="Models", xticks=[], yticks=[])
         return
     size = 9 if len(heads) <= 30 else 6.5
     axes.set_yticks(range(len(heads)), rows, fontsize=size)
