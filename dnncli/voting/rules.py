@@ -168,18 +168,16 @@ def k_of_m(ballots: Ballots, *, k: int, options: VoteOptions) -> Decisions:
     result = blank(len(ballots.patterns), len(ballots.class_names))
     whole = np.ones(n_models, np.int64)
     for part, columns, n_votes in _supports(ballots, whole):
-        leading = columns.max(axis=0)
+        counted = columns
         if positive is None:
-            front, enough = in_front(columns, leading), leading >= k
+            enough = columns.max(axis=0) >= k
         else:
-            flagged = columns[positive] >= k
-            others = columns.copy()
-            others[positive] = 0
-            alone = others.max(axis=0) == 0  # nobody voted for another class
-            leading = np.where(flagged | alone, columns[positive], others.max(axis=0))
-            others[:, flagged | alone] = 0
-            others[positive] = np.where(flagged | alone, leading, -1)
-            front, enough = in_front(others, leading), flagged | ~alone
+            flagged, alone = columns[positive] >= k, columns[positive] == n_votes
+            counted = np.where(flagged | alone, 0, columns)
+            counted[positive] = np.where(flagged | alone, columns[positive], 0)
+            enough = flagged | ~alone
+        leading = counted.max(axis=0)
+        front = in_front(counted, leading)
         _fill(
             result,
             part,

@@ -252,11 +252,13 @@ def test_agreement_counts_models_with_the_leading_class_on_top():
 
 
 def test_the_agreement_of_tied_classes_is_that_of_the_one_with_most():
-    votes = [np.array([0, NO_VOTE]), np.array([1, NO_VOTE]), np.array([1, NO_VOTE])]
-    result = decide([[0.4, 0.4, 0.2], [np.nan] * 3], votes=votes, n_votes=[3, 0])
-    assert words(result) == ["tie", "no_votes"]
-    assert result.agreement_all.tolist() == [2 / 3, 0]
-    assert np.isnan(result.agreement_voted[1])
+    # In the second row most models name a class that is not among the tied
+    votes = [np.array([0, 2, -1]), np.array([1, 2, -1]), np.array([1, 0, -1])]
+    probs = [[0.4, 0.4, 0.2], [0.4, 0.4, 0.2], [np.nan] * 3]
+    result = decide(probs, votes=votes, n_votes=[3, 3, 0])
+    assert words(result) == ["tie", "tie", "no_votes"]
+    assert result.agreement_all.tolist() == [2 / 3, 1 / 3, 0]
+    assert np.isnan(result.agreement_voted[2])
 
 
 def test_without_votes_there_is_no_agreement():

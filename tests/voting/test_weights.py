@@ -68,9 +68,10 @@ def test_the_unit_is_the_largest_possible():
 
 
 def test_sums_beyond_64_bits_stay_exact():
-    whole, _ = integers([Fraction(1, 3**40), Fraction(1, 7**30)])
-    assert whole.dtype == object
-    assert whole.sum() == 3**40 + 7**30
+    for weights in ([3**40, 7**30], [2**62, 2**62 - 1]):  # too large alone, and together
+        whole, unit = integers([Fraction(weight) for weight in weights])
+        assert whole.dtype == object and unit == 1
+        assert whole.sum() == sum(weights)
 
 
 @pytest.mark.parametrize("weights", [[], [Fraction(0)], [Fraction(-1), Fraction(2)]])
