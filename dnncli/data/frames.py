@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".parquet", ".npz")
 
-DECISION_COLUMNS = ("decision", "status", "agreement_all", "agreement_voted", "entropy", "n_votes")
+METADATA_KEY = "dnncli"  # of Parquet and of NPZ
 
-_KEY = "dnncli"  # of the Parquet metadata and of NPZ
 _BATCH = 2**20  # rows; whole row groups of the Parquet files that polars and PyArrow write
 
 
@@ -92,7 +91,7 @@ def read_table(path: Path) -> Table:
         case ".parquet":
             table = _scan_parquet(path)
         case _:
-            frame, text = read_npz(path, key=_KEY)
+            frame, text = read_npz(path, key=METADATA_KEY)
             table = table_of(path, frame, _metadata(path, text))
     if "id" not in table.names:
         separated = len(table.names) == 1 and any(mark in table.names[0] for mark in ";\t")
@@ -102,14 +101,6 @@ def read_table(path: Path) -> Table:
             "Needed: id,label or id,<class>,<class>... separated by commas."
         )
     return table
-
-
-def labels_of_decisions(table: Table) -> Table:
-    """A decisions table of `consensus` as one of hard labels; any other table as it is."""
-    if "label" in table.names or not set(DECISION_COLUMNS) <= set(table.names):
-        return table
-    frame = table.frame.select("id", label="decision")
-    return replace(table, frame=frame, schema=frame.collect_schema())
 
 
 def table_of(path: Path, frame: "pl.DataFrame", metadata: dict[str, Any]) -> Table:
@@ -130,10 +121,10 @@ def write_frame(frame: "pl.DataFrame", metadata: dict[str, Any], path: Path) -> 
             case ".csv":
                 frame.with_columns(pl.col(pl.Float32).cast(pl.Float64)).write_csv(neighbour)
             case ".parquet":
-                frame.write_parquet(neighbour, metadata={_KEY: text})
+                frame.write_parquet(neighbour, metadata={METADATA_KEY: text})
             case _:
                 with neighbour.open("wb") as file:
-                    arrays = arrays_of(frame, metadata) | {_KEY: np.array(text)}
+                    arrays = arrays_of(frame, metadata) | {METADATA_KEY: np.array(text)}
                     np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
@@ -151,9 +142,9 @@ def _scan_parquet(path: Path) -> Table:
     try:
         frame = pl.scan_parquet(path, glob=False)
         schema = frame.collect_schema()
-        text = pl.read_parquet_metadata(path).get(_KEY, "{}")
+        text = pl.read_parquet_metadata(path).get(METADATA_KEY, "{}")
         # Categories, numbers and truth values become the text that a person would have written.
-        named = [name for name in ("id", "label", "split", "decision") if name in schema]
+        named = [name for name in ("id", "label", "split") if name in schema]
         named = [name for name in named if name == "id" or not schema[name].is_float()]
         frame = frame.with_columns(pl.col(named).cast(pl.String))
         schema = frame.collect_schema()
@@ -166,5 +157,5 @@ def _metadata(path: Path, text: str) -> dict[str, Any]:
     try:
         metadata = json.loads(text)
     except ValueError as error:
-        raise DataError(f"{path}: its '{_KEY}' metadata is not JSON ({error}).") from error
+        raise DataError(f"{path}: its '{METADATA_KEY}' metadata is not JSON ({error}).") from error
     return metadata if isinstance(metadata, dict) else {}

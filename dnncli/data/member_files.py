@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dnncli.data.align import NormalizeIds
 from dnncli.data.dataset import UNLABELLED
-from dnncli.data.frames import Table, labels_of_decisions, read_table
+from dnncli.data.decisions import labels_of_decisions
+from dnncli.data.frames import Table, read_table
 from dnncli.data.ids import MISSING, check_ids, nfc_ids, rows_of
 from dnncli.data.names import near
 from dnncli.data.predictions import class_columns, encode_labels, has_labels

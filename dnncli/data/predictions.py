@@ -12,14 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.dataset import UNLABELLED
-from dnncli.data.frames import (
-    Table,
-    check_suffix,
-    labels_of_decisions,
-    read_table,
-    table_of,
-    write_frame,
-)
+from dnncli.data.decisions import labels_of_decisions
+from dnncli.data.frames import Table, check_suffix, read_table, table_of, write_frame
 from dnncli.data.ids import check_ids, counted, valid_text
 from dnncli.data.names import near
 from dnncli.data.scores import Scores, check_range, read_members, read_numbers, with_sum_one
