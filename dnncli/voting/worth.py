@@ -104,11 +104,12 @@ def worth(
             raise ValueError(f"{name} must be ({len(ballots)},). Got {indices.shape}.")
     by_truth = ballots.by_truth(labels)
     plain = majority(ballots, options=VoteOptions())
-    scores = [
-        _of_patterns(by_truth, votes, positive).score(confidence)
-        for votes in (*ballots.patterns.T, plain.decision)
+    hits = [
+        _of_patterns(by_truth, votes, positive) for votes in (*ballots.patterns.T, plain.decision)
     ]
-    members = dict(zip(ballots.models, scores))
+    hits.append(_of_rows(labels, decision, positive))
+    *single, equal, consensus = _scores(hits, confidence=confidence)
+    members = dict(zip(ballots.models, single))
     best = min(members, key=lambda name: (-members[name].right_rows, name))
     on_all, on_decided, on_positives = _compare(
         labels, decision, ballots, best, positive=positive, confidence=confidence
@@ -121,12 +122,12 @@ def worth(
     recalls = [score.recall for score in members.values() if score.recall is not None]
     return Worth(
         n=int(by_truth.sum()),
-        consensus=_of_rows(labels, decision, positive).score(confidence),
+        consensus=consensus,
         members=members,
         best_single=best,
         mean_single=math.fsum(score.accuracy for score in members.values()) / len(members),
         mean_recall=math.fsum(recalls) / len(recalls) if recalls else None,
-        majority=scores[-1],
+        majority=equal,
         against_best=on_all,
         against_best_decided=on_decided,
         against_best_positives=on_positives,
@@ -151,19 +152,25 @@ class _Hits:
     flagged: int  # decided for the positive class
     tp: int  # ... and right
 
-    def score(self, confidence: float) -> Score:
-        low, high = proportion_interval(self.right, self.n, confidence=confidence)
-        is_asked = self.positives is not None
-        return Score(
-            decided_rows=self.decided,
-            right_rows=self.right,
-            coverage=_ratio(self.decided, self.n),
-            accuracy=_ratio(self.right, self.n),
-            accuracy_decided=_ratio(self.right, self.decided),
-            accuracy_interval=(float(low), float(high)),
-            recall=_ratio(self.tp, self.positives or 0) if is_asked else None,
-            precision=_ratio(self.tp, self.flagged) if is_asked else None,
+
+def _scores(sources: list[_Hits], *, confidence: float) -> list[Score]:
+    # All intervals at once: they are solved for step by step.
+    low, high = proportion_interval(
+        [hits.right for hits in sources], [hits.n for hits in sources], confidence=confidence
+    )
+    return [
+        Score(
+            decided_rows=hits.decided,
+            right_rows=hits.right,
+            coverage=_ratio(hits.decided, hits.n),
+            accuracy=_ratio(hits.right, hits.n),
+            accuracy_decided=_ratio(hits.right, hits.decided),
+            accuracy_interval=interval,
+            recall=None if hits.positives is None else _ratio(hits.tp, hits.positives),
+            precision=None if hits.positives is None else _ratio(hits.tp, hits.flagged),
         )
+        for hits, interval in zip(sources, zip(low.tolist(), high.tolist()))
+    ]
 
 
 def _of_patterns(by_truth: NDArray, votes: NDArray, positive: int | None) -> _Hits:
