@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dnncli.cli import output
+from dnncli.cli.evaluation import with_interval
 
 if TYPE_CHECKING:
-    from dnncli.metrics.masks import MaskScores
+    from dnncli.metrics.mask_result import ClassMasks, MaskScores
     from dnncli.services.evaluation.map_result import MaskEval
 
 _LARGEST_MATRIX = 14  # classes; a larger confusion matrix fits no terminal
@@ -22,7 +23,7 @@ def show_masks(report: "MaskEval") -> None:
     betas = [beta for beta in report.pooled.micro.f if beta != "1"]
     columns = ["Dice", "IoU", "precision", "recall", *(f"F{beta}" for beta in betas)]
     rows = [
-        [name, *_scores(entry, betas), number(entry.support), number(entry.predicted)]
+        [name, *_of_class(entry, betas), number(entry.support), number(entry.predicted)]
         for name, entry in report.per_class.items()
     ]
     if len(rows) > 1:
@@ -73,15 +74,31 @@ def _scores(entry: "MaskScores", betas: Sequence[str]) -> list[str]:
     return [number(value) for value in (*values, *(entry.f[beta] for beta in betas))]
 
 
+def _of_class(entry: "ClassMasks", betas: Sequence[str]) -> list[str]:
+    """As `_scores`, with the interval below each."""
+    found = entry.intervals
+    if found is None:
+        return _scores(entry, betas)
+    values = (entry.dice, entry.iou, entry.precision, entry.recall)
+    ends = (found.dice, found.iou, found.precision, found.recall)
+    pairs = [*zip(values, ends), *((entry.f[beta], found.f[beta]) for beta in betas)]
+    return [with_interval(value, interval, apart="\n") for value, interval in pairs]
+
+
 def _by_picture(report: "MaskEval") -> list[list[str]]:
     rows = []
     for name, entry in report.per_class.items():
         found = entry.images
         counts = (found.n_defined, found.n_correctly_empty, found.n_missed, found.n_false_alarms)
-        rows.append([name, number(found.dice), number(found.iou), *map(number, counts)])
+        ends = entry.intervals
+        means = (
+            with_interval(found.dice, ends.image_dice if ends else None, apart="\n"),
+            with_interval(found.iou, ends.image_iou if ends else None, apart="\n"),
+        )
+        rows.append([name, *means, *map(number, counts)])
     if len(rows) > 1:
-        means = report.images
-        rows.append(["(macro)", number(means.dice), number(means.iou), "", "", "", ""])
+        macro = report.images
+        rows.append(["(macro)", number(macro.dice), number(macro.iou), "", "", "", ""])
     return rows
 
 
@@ -92,6 +109,11 @@ def _below(report: "MaskEval") -> Iterator[str]:
         yield (
             "Correctly empty: neither true nor predicted in a picture, so Dice and IoU are 0/0 "
             f"there; {counted} of the means by picture."
+        )
+    if any(entry.intervals is not None for entry in report.per_class.values()):
+        yield (
+            f"[ ]: intervals at {report.confidence:.4g} confidence; whole pictures were drawn "
+            "again 2,000 times."
         )
     if report.pooled.undefined_classes:
         yield f"Classes with a pooled score that is 0/0: {report.pooled.undefined_classes}."

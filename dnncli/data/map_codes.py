@@ -53,7 +53,8 @@ def mask_code(
 
     Classes that are all numbers are those numbers. Names are the numbers 0, 1, ... in order; one
     name alone is that of 1, the foreground. Where nothing is declared, masks of 0 and 255, or of 0
-    and 1, have one class, `foreground`; in others every number that occurs is a class.
+    and 1, have one class, `foreground`; in others every number that occurs is a class. 255 is the
+    foreground where it can be nothing else.
 
     Args:
         seen: the numbers of every source.
@@ -68,9 +69,9 @@ def mask_code(
     """
     present = sorted(set().union(*(source.values for source in seen)))
     note = ""
-    if not (classes or declared or binary) and WHITE in present and set(present) <= {0, WHITE}:
+    if not binary and WHITE in present and _is_two_valued(seen, classes or declared, void):
         binary = True
-        note = "All masks hold 0 and 255 only: 255 is taken as the foreground (--binary)."
+        note = "255 is taken as the foreground (--binary): masks hold 0 and 255 only."
     if binary:
         return _binary_code(seen, classes or declared, void=void, note=note)
     if not (classes or declared):
@@ -85,6 +86,21 @@ def mask_code(
         numbers.pop(place)
     _check(seen, known, names, numbers)
     return MaskCode(class_names=tuple(names), values=tuple(numbers), binary=False)
+
+
+def _is_two_valued(seen: Sequence[Seen], classes: Sequence[str], void: int | None) -> bool:
+    """Whether 255 can only be the foreground.
+
+    Masks that hold 0 and 255 alone say so. Beside masks of 0 and 1 it takes names for one or two
+    classes: the numbers could be those of different classes.
+    """
+    sources = [set(source.values) for source in seen]
+    if not classes:
+        return all(values <= {0, WHITE} for values in sources)
+    names = [name for place, name in enumerate(classes) if place != void]
+    are_names = not all(name.isdecimal() for name in names)
+    allowed = all(values <= {0, WHITE} or values <= {0, 1} for values in sources)
+    return len(names) <= 2 and are_names and allowed
 
 
 def _by_number(present: Sequence[int]) -> tuple[list[str], list[int]]:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.maps import CLASSES_FILE, NPZ_KEY
+from dnncli.data.map_files import CLASSES_FILE, NPZ_KEY
 from dnncli.errors import DataError
 from dnncli.results import to_json, written, written_folder
 

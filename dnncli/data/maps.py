@@ -3,36 +3,26 @@
 Shapes: N maps, H height and W width in pixels.
 """
 
-import json
 import os
 import zipfile
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.arrays import npz_arrays
-from dnncli.data.dataset import FileImages
-from dnncli.data.decode import upright
-from dnncli.data.folder import read_folder
-from dnncli.data.header import HEAD, MAX_PIXELS, PILLOW_ERRORS, opened, sniff
+from dnncli.data.header import HEAD, MAX_PIXELS, sniff
+from dnncli.data.map_files import folder_maps, map_classes, npz_maps
 from dnncli.data.names import near
 from dnncli.errors import DataError
 from dnncli.results import Progress, no_progress
 
 MapKind = Literal["mask", "edge", "value"]
 
-CLASSES_FILE = "classes.json"  # beside masks, or up to two folders above them
-NPZ_KEY = "dnncli"  # of the JSON text in an .npz
 _NAMED = 5  # ids in a line
-_NO_MAPS = ("class_names", NPZ_KEY)  # arrays of an .npz that are no map
-_LOSSLESS = ("PNG", "TIFF", "BMP", "GIF", "PPM")  # others change the numbers
 _ARRAYS_OF_TABLES = frozenset(("labels", "probs", "members"))
 
 
@@ -76,9 +66,9 @@ def is_maps(path: Path) -> bool:
     if path.is_dir():
         for folder, _, names in os.walk(path):
             for name in names:
-                with open(os.path.join(folder, name), "rb") as file:  # noqa: PTH118, PTH123
-                    if sniff(file.read(HEAD)):
-                        return True
+                file = Path(folder, name)
+                if file.is_file() and sniff(_head(file)):
+                    return True
         return False
     if path.suffix != ".npz" or not path.is_file():
         return False
@@ -88,6 +78,11 @@ def is_maps(path: Path) -> bool:
     except (zipfile.BadZipFile, OSError):
         return False
     return "maps" in names or not _ARRAYS_OF_TABLES & set(names)
+
+
+def _head(file: Path) -> bytes:
+    with file.open("rb") as opened_file:
+        return opened_file.read(HEAD)
 
 
 def open_maps(
@@ -117,16 +112,16 @@ def open_maps(
     """
     path = Path(path)
     if path.is_dir():
-        found = _folder(path, kind, max_pixels=max_pixels, progress=progress)
+        found = folder_maps(path, is_mask=kind == "mask", max_pixels=max_pixels, progress=progress)
     elif path.suffix == ".npz" and path.is_file():
-        found = _npz(path)
+        found = npz_maps(path)
     elif not path.exists():
         raise DataError(f"{path}: no such folder or file. Give a folder of PNG maps, or an .npz.")
     else:
         raise DataError(f"{path}: is no folder of maps and no .npz. Give one of these.")
     names = {name: normalize("NFC", name) if nfc else name for name in found}
     _check_ids(path, found, names)
-    class_names, void = _classes(path) if kind == "mask" else ((), None)
+    class_names, void = map_classes(path) if kind == "mask" else ((), None)
     maps = sorted((names[name], entry) for name, entry in found.items())
     return Maps(
         path=path,
@@ -205,101 +200,6 @@ def _size(maps: Maps, map_id: str) -> str:
     return f"{width} x {height} pixels in {maps.path}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    """One map: where it came from, how large it is, and how it is read."""
-
-    where: str
-    shape: tuple[int, int]
-    load: Callable[[], NDArray]
-
-
-def _folder(path: Path, kind: MapKind, *, max_pixels: int, progress: Progress) -> dict[str, _Found]:
-    pictures = read_folder(path, labelled=False, max_pixels=max_pixels, progress=progress)
-    unreadable = [str(problem) for problem in pictures.problems if problem.action == "skipped"]
-    if unreadable:
-        raise DataError(f"{path}: maps that cannot be read. Repair or remove them:", unreadable)
-    images = pictures.images
-    if not isinstance(images, FileImages):
-        raise TypeError("a folder must give files.")
-    found: dict[str, _Found] = {}
-    twice: defaultdict[str, list[str]] = defaultdict(list)
-    for name, file, shape in zip(pictures.ids, images.paths, images.sizes.tolist()):
-        stem = PurePosixPath(name).with_suffix("").as_posix()
-        if stem in found:
-            twice[stem].append(name)
-            continue
-        load = partial(_picture, Path(file), kind)
-        found[stem] = _Found(where=name, shape=(shape[0], shape[1]), load=load)
-    if twice:
-        lines = [
-            f"'{stem}': {found[stem].where}, {', '.join(more)}" for stem, more in twice.items()
-        ]
-        raise DataError(f"{path}: several maps of the same id. Keep one of each:", lines)
-    return found
-
-
-def _npz(path: Path) -> dict[str, _Found]:
-    arrays = npz_arrays(path)
-    if "maps" in arrays:
-        return _stacked(path, arrays)
-    names = [name for name in arrays if name not in _NO_MAPS]
-    if not names:
-        raise DataError(f"{path}: holds no map. Needed: ids and maps, or one (H, W) array per id.")
-    shapes = _header_shapes(path, names)
-    wrong = [f"'{name}' has the shape {shapes[name]}" for name in names if _flat(shapes[name])]
-    if wrong:
-        raise DataError(f"{path}: maps must be (H, W), one number per pixel:", wrong)
-    return {
-        name: _Found(where=name, shape=shapes[name][:2], load=arrays[name])  # type: ignore[arg-type]
-        for name in names
-    }
-
-
-def _stacked(path: Path, arrays: Mapping[str, Callable[[], NDArray]]) -> dict[str, _Found]:
-    """The arrays `ids` and `maps`."""
-    if "ids" not in arrays:
-        raise DataError(f"{path}: has maps but no ids. Add an array ids with one name per map.")
-    ids = np.ravel(arrays["ids"]()).astype(str).tolist()
-    shape = _header_shapes(path, ["maps"])["maps"]
-    if _flat(shape[1:]) or len(shape) < 3 or shape[0] != len(ids):
-        raise DataError(f"{path}: maps must be ({len(ids)}, H, W) for {len(ids)} ids. Got {shape}.")
-    if len(set(ids)) < len(ids):
-        twice = sorted({f"'{name}'" for name in ids if ids.count(name) > 1})
-        raise DataError(f"{path}: ids that occur more than once. Keep one of each:", twice)
-    whole = cache(arrays["maps"])  # a compressed array can only be read as a whole
-    return {
-        name: _Found(where=name, shape=shape[1:3], load=partial(_row, whole, row))  # type: ignore[arg-type]
-        for row, name in enumerate(ids)
-    }
-
-
-def _row(whole: Callable[[], NDArray], row: int) -> NDArray:
-    return np.asarray(whole()[row])
-
-
-def _flat(shape: Sequence[int]) -> bool:
-    """Whether a map of this shape is not one of one number per pixel."""
-    return not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 1)) or 0 in shape
-
-
-def _header_shapes(path: Path, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Shapes of arrays of an .npz, from their headers alone."""
-    shapes = {}
-    with zipfile.ZipFile(path) as archive:
-        for name in names:
-            with archive.open(f"{name}.npy") as file:
-                try:
-                    version = np.lib.format.read_magic(file)
-                    read = np.lib.format.read_array_header_1_0
-                    if version != (1, 0):
-                        read = np.lib.format.read_array_header_2_0
-                    shapes[name] = read(file)[0]
-                except (ValueError, EOFError) as error:
-                    raise DataError(f"{path}: '{name}' is no NumPy array ({error}).") from error
-    return shapes
-
-
 def _check_ids(path: Path, found: Mapping[str, Any], names: Mapping[str, str]) -> None:
     if not all(found):
         raise DataError(f"{path}: a map without an id. Give every map a name.")
@@ -311,23 +211,6 @@ def _check_ids(path: Path, found: Mapping[str, Any], names: Mapping[str, str]) -
     ]
     if lines:
         raise DataError(f"{path}: in Unicode form NFC, two ids become one. Rename one:", lines)
-
-
-def _picture(file: Path, kind: MapKind) -> NDArray:
-    """The numbers of a picture, not its colours: a palette gives its indices in masks."""
-    data = file.read_bytes()
-    form = sniff(data)
-    if kind == "mask" and form not in _LOSSLESS:
-        raise DataError(f"{form} changes the numbers of pixels. Save masks as PNG.")
-    try:
-        image = opened(data, form)
-        image.load()
-        image = upright(image)
-        if image.mode in ("P", "PA") and kind != "mask":
-            image = image.convert("RGB")
-        return np.asarray(image)
-    except PILLOW_ERRORS as error:
-        raise DataError(f"damaged {form}: {error or type(error).__name__}.") from error
 
 
 def _plain(values: NDArray) -> NDArray:
@@ -374,41 +257,3 @@ def _of_kind(values: NDArray, kind: MapKind) -> NDArray:
             "or are 8-bit or 16-bit pictures."
         )
     return values if is_float else values.astype(np.float64)
-
-
-def _classes(path: Path) -> tuple[tuple[str, ...], int | None]:
-    """Declared class names and the void value; nothing where none are declared."""
-    if path.suffix == ".npz" and path.is_file():
-        arrays = npz_arrays(path)
-        names = arrays["class_names"]().astype(str).tolist() if "class_names" in arrays else []
-        text = str(arrays[NPZ_KEY]()) if NPZ_KEY in arrays else "{}"
-        entry = _parsed(path, text)
-        return _checked_classes(path, {"classes": names} | entry)
-    absolute = path.absolute()
-    for folder in (absolute, *absolute.parents[:2]):
-        file = folder / CLASSES_FILE
-        if file.is_file():
-            return _checked_classes(file, _parsed(file, file.read_text("utf-8-sig")))
-    return (), None
-
-
-def _parsed(file: Path, text: str) -> dict[str, Any]:
-    try:
-        entry = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{file}: is not JSON ({error}).") from error
-    return {"classes": entry} if isinstance(entry, list) else entry
-
-
-def _checked_classes(file: Path, entry: Any) -> tuple[tuple[str, ...], int | None]:
-    example = '{"classes": ["sky", "road", "void"], "ignore": 2}'
-    names, void = (
-        (entry.get("classes", []), entry.get("ignore")) if isinstance(entry, dict) else (0, 0)
-    )
-    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise DataError(f"{file}: classes must be a list of names, as in {example}.")
-    if len(set(names)) < len(names):
-        raise DataError(f"{file}: a class is named twice. Name every class once.")
-    if void is not None and (not isinstance(void, int) or isinstance(void, bool) or void < 0):
-        raise DataError(f"{file}: ignore must be a whole number >= 0, as in {example}.")
-    return tuple(names), void

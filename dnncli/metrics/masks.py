@@ -4,15 +4,36 @@ Masks are (H, W) whole numbers, one class a pixel. Every score is NaN where its 
 and only there. Shapes: N pictures, C classes, K distinct pairs of true and predicted number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dnncli.data.map_codes import VOID
-from dnncli.metrics.report import Confusion
-from dnncli.metrics.scores import Undefined, average, beta_name, f_beta, precision, recall
+from dnncli.metrics.mask_intervals import mask_intervals
+from dnncli.metrics.mask_result import (
+    ClassMasks,
+    ImageMask,
+    ImageMeans,
+    ImageReport,
+    MaskIntervals,
+    MaskMeans,
+    MaskReport,
+    MaskScores,
+    PooledMasks,
+)
+from dnncli.metrics.report import Confusion, Interval
+from dnncli.metrics.scores import (
+    Undefined,
+    average,
+    beta_name,
+    dice,
+    f_beta,
+    iou,
+    precision,
+    recall,
+)
 
 _BYTE = 256  # numbers of 8 bits
 
@@ -40,93 +61,6 @@ class MaskCounts:
     pixels: NDArray[np.int64]  # (N,) that count
     ignored: NDArray[np.int64]  # (N,) void in the truth
     undecided: NDArray[np.int64]  # (N,) of those that count
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskScores:
-    """Scores of one set of counts, or their mean."""
-
-    dice: float  # F1 of the pixels
-    iou: float
-    precision: float
-    recall: float
-    f: dict[str, float]  # by the beta's shortest name
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageMeans:
-    """Scores of each picture by itself, and their mean over the pictures."""
-
-    dice: float
-    iou: float
-    n_defined: int  # pictures in which the class is true or predicted somewhere
-    n_correctly_empty: int  # neither: Dice and IoU are undefined
-    n_missed: int  # the class is there, and not one of its pixels was found
-    n_false_alarms: int  # the class is not there, but predicted
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassMasks(MaskScores):
-    """One class against the rest: pixels of all pictures together, and the means by picture."""
-
-    tp: int
-    fp: int
-    fn: int
-    tn: int
-    support: int  # pixels of the class
-    predicted: int
-    images: ImageMeans
-
-
-@dataclass(frozen=True, kw_only=True)
-class PooledMasks:
-    """Scores over the classes, from the pixels of all pictures together."""
-
-    accuracy: float  # share of pixels with the right number
-    macro: MaskScores  # mean of the classes' pooled scores
-    micro: MaskScores  # of the counts summed over the classes
-    undefined_classes: int  # classes with a score that is undefined
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskMeans:
-    """The means by picture, averaged over the classes."""
-
-    dice: float
-    iou: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageMask:
-    """One class in one picture."""
-
-    tp: int
-    fp: int
-    fn: int
-    dice: float
-    iou: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageReport:
-    """One picture."""
-
-    id: str
-    pixels: int  # that count
-    ignored: int
-    undecided: int
-    accuracy: float
-    per_class: dict[str, ImageMask]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskReport:
-    """Everything that follows from the counts of N pictures."""
-
-    per_class: dict[str, ClassMasks]
-    pooled: PooledMasks
-    images: MaskMeans
-    per_image: tuple[ImageReport, ...]
 
 
 def pixel_pairs(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> PixelPairs:
@@ -219,24 +153,6 @@ def mask_confusion(
     )
 
 
-def iou(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> NDArray[np.float64]:
-    """tp / (tp + fp + fn): what both masks have, as a share of what one of them has.
-
-    Source: P. Jaccard 1901, "Étude comparative de la distribution florale dans une portion des
-    Alpes et du Jura", https://doi.org/10.5169/seals-266450
-    """
-    return precision(tp, np.asarray(fp) + np.asarray(fn))
-
-
-def dice(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> NDArray[np.float64]:
-    """2 tp / (2 tp + fp + fn): twice what both masks have, as a share of the sum of both.
-
-    Source: L. Dice 1945, "Measures of the Amount of Ecologic Association Between Species",
-    https://doi.org/10.2307/1932409
-    """
-    return f_beta(tp, fp, fn, beta=1)
-
-
 def mask_report(
     counts: MaskCounts,
     *,
@@ -244,6 +160,7 @@ def mask_report(
     classes: Sequence[str],
     betas: Sequence[float] = (1.0,),
     undefined: Undefined = "skip",
+    confidence: float = 0.95,
 ) -> MaskReport:
     """All scores of `counts`.
 
@@ -253,6 +170,7 @@ def mask_report(
         classes: (C,) their names.
         betas: of the F scores.
         undefined: what an undefined score counts as in a mean over pictures or classes.
+        confidence: of the intervals, in (0, 1).
     """
     shape = (len(ids), len(classes))
     if counts.tp.shape != shape:
@@ -261,6 +179,9 @@ def mask_report(
     by_image = [_image_means(counts, column, undefined) for column in range(len(classes))]
     pooled = [_scores(*cells, betas) for cells in zip(tp, fp, fn)]
     total = int(counts.pixels.sum())
+    ends = mask_intervals(
+        counts.tp, counts.fp, counts.fn, betas=betas, undefined=undefined, confidence=confidence
+    )
     return MaskReport(
         per_class={
             name: ClassMasks(
@@ -271,6 +192,7 @@ def mask_report(
                 support=int(tp[i] + fn[i]),
                 predicted=int(tp[i] + fp[i]),
                 images=by_image[i],
+                intervals=None if ends is None else _intervals(ends, i, betas),
                 **vars(pooled[i]),
             )
             for i, name in enumerate(classes)
@@ -296,6 +218,24 @@ def _scores(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, betas: Sequence[float])
         precision=float(precision(tp, fp)),
         recall=float(recall(tp, fn)),
         f={beta_name(beta): float(f_beta(tp, fp, fn, beta=beta)) for beta in betas},
+    )
+
+
+def _intervals(
+    ends: Mapping[str, NDArray[np.float64]], column: int, betas: Sequence[float]
+) -> MaskIntervals:
+    def pair(name: str) -> Interval | None:
+        low, high = ends[name][:, column].tolist()
+        return None if low != low else (low, high)
+
+    return MaskIntervals(
+        dice=pair("dice"),
+        iou=pair("iou"),
+        precision=pair("precision"),
+        recall=pair("recall"),
+        f={beta_name(beta): pair(f"f{beta_name(beta)}") for beta in betas},
+        image_dice=pair("image_dice"),
+        image_iou=pair("image_iou"),
     )
 
 

@@ -74,6 +74,24 @@ def f_beta(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, *, beta: float) -> NDArr
     return _divide(found, found + square * fn + fp)
 
 
+def dice(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> NDArray[np.float64]:
+    """2 tp / (2 tp + fp + fn): twice what both masks have, as a share of the sum of both.
+
+    Source: L. Dice 1945, "Measures of the Amount of Ecologic Association Between Species",
+    https://doi.org/10.2307/1932409
+    """
+    return f_beta(tp, fp, fn, beta=1)
+
+
+def iou(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> NDArray[np.float64]:
+    """tp / (tp + fp + fn): what both masks have, as a share of what one of them has.
+
+    Source: P. Jaccard 1901, "Étude comparative de la distribution florale dans une portion des
+    Alpes et du Jura", https://doi.org/10.5169/seals-266450
+    """
+    return precision(tp, np.asarray(fp) + np.asarray(fn))
+
+
 def average(
     values: NDArray[np.float64],
     *,

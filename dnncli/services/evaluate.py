@@ -89,7 +89,8 @@ def evaluate(
     folder = None if out is None else Path(out)
     if folder is not None:
         check_out(folder)
-    if not is_run(target) and is_maps(target):
+    beside_maps = target.is_dir() and truth is not None and Path(truth).is_dir()
+    if not is_run(target) and (beside_maps or is_maps(target)):
         given = {
             "data": data,
             "thresholds": thresholds,
@@ -98,7 +99,6 @@ def evaluate(
             "split": split,
             "name": name,
             "multi-label": multi_label,
-            "confidence": confidence != 0.95,
             "intervals": intervals != "delta",
             "bins": bins != 15,
             "nan": nan != "error",
@@ -111,13 +111,16 @@ def evaluate(
             threshold=threshold,
             betas=betas,
             undefined=undefined,
+            confidence=confidence,
             positive=positive,
             fail_under=fail_under,
             normalize_ids=normalize_ids,
             others=[option for option, value in given.items() if value],
         )
         if truth is None:
-            raise ConfigError(f"{target}: give the true masks by --truth FOLDER (or .npz).")
+            raise ConfigError(
+                f"{target}: is no run. If these are masks, give the true ones by --truth MASKS."
+            )
         return evaluate_masks(
             target, Path(truth), options=mask_options, folder=folder, progress=progress
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dnncli.metrics.masks import MaskReport
+from dnncli.metrics.mask_result import MaskReport
 from dnncli.metrics.scores import beta_name
 from dnncli.registry import suggest
 from dnncli.services.evaluation.gates import Gate, GateResult, met, parse_gate

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dnncli.metrics.masks import ClassMasks, ImageReport, MaskMeans, PooledMasks
+from dnncli.metrics.mask_result import ClassMasks, ImageReport, MaskMeans, PooledMasks
 from dnncli.metrics.report import Confusion
 from dnncli.metrics.scores import Undefined
 from dnncli.services.evaluation.gates import GateResult
@@ -28,6 +28,7 @@ class MaskEval:
     positive: str | None
     betas: tuple[float, ...]
     undefined: Undefined
+    confidence: float  # of the intervals, for which whole pictures are drawn again
     per_class: dict[str, ClassMasks]  # pixels of all pictures together; `images`: by picture
     pooled: PooledMasks
     images: MaskMeans  # means by picture, averaged over the classes

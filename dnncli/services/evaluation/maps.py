@@ -11,7 +11,14 @@ from dnncli.data.map_codes import VOID, MaskCode, Seen, first_ids, mask_code
 from dnncli.data.maps import Maps, match_maps, open_maps
 from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.counts import in_precision
-from dnncli.metrics.masks import PixelPairs, mask_confusion, mask_counts, mask_report, pixel_pairs
+from dnncli.metrics.mask_intervals import FEWEST
+from dnncli.metrics.masks import (
+    PixelPairs,
+    mask_confusion,
+    mask_counts,
+    mask_report,
+    pixel_pairs,
+)
 from dnncli.metrics.scores import BETA_LIMITS, UNDEFINED, Undefined
 from dnncli.registry import unknown
 from dnncli.results import Progress
@@ -34,6 +41,7 @@ class MaskOptions:
     threshold: float | None
     betas: tuple[float, ...]
     undefined: Undefined
+    confidence: float  # of the intervals, in (0, 1)
     positive: str | None
     gates: tuple[Gate, ...]
     nfc: bool
@@ -47,6 +55,7 @@ def checked_masks(
     threshold: float | None,
     betas: Sequence[float],
     undefined: str,
+    confidence: float,
     positive: str | None,
     fail_under: Sequence[str],
     normalize_ids: str,
@@ -69,6 +78,8 @@ def checked_masks(
         for beta in betas
         if not low <= beta <= high
     ]
+    if not 0 < confidence < 1:
+        problems.append(f"--confidence {confidence:g}: must lie between 0 and 1, as in 0.95.")
     if threshold is not None and not math.isfinite(threshold):
         problems.append(f"--threshold {threshold}: must be a finite number.")
     if ignore is not None and ignore < 0:
@@ -89,6 +100,7 @@ def checked_masks(
         threshold=threshold,
         betas=tuple(dict.fromkeys(map(float, (*betas, *of_gates)))),
         undefined=undefined,  # type: ignore[arg-type]
+        confidence=confidence,
         positive=positive,
         gates=tuple(gates),
         nfc=normalize_ids == "nfc",
@@ -132,6 +144,7 @@ def evaluate_masks(
         classes=code.class_names,
         betas=options.betas,
         undefined=options.undefined,
+        confidence=options.confidence,
     )
     positive = options.positive
     report = MaskEval(
@@ -150,6 +163,7 @@ def evaluate_masks(
         positive=positive,
         betas=options.betas,
         undefined=options.undefined,
+        confidence=options.confidence,
         per_class=scores.per_class,
         pooled=scores.pooled,
         images=scores.images,
@@ -251,6 +265,8 @@ def _remarks(report: MaskEval) -> list[str]:
     if absent:
         some = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
         remarks.append(f"No pixel of the truth is of class {some}: its recall is undefined.")
+    if report.n < FEWEST:
+        remarks.append(f"{report.n} pictures are too few for intervals: {FEWEST} are needed.")
     empty = sum(not entry.pixels for entry in report.per_image)
     if empty:
         remarks.append(f"{empty} pictures are void altogether and count for nothing.")
