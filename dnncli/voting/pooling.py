@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.voting.ballots import NO_VOTE
 from dnncli.voting.rules import (
     NO_DECISION,
     Decisions,
@@ -22,6 +23,7 @@ from dnncli.voting.rules import (
     in_front,
     settle,
 )
+from dnncli.voting.weights import integers
 
 PoolHow = Literal["mean", "geometric", "confidence"]
 POOL_HOWS: tuple[PoolHow, ...] = ("mean", "geometric", "confidence")  # the default comes first
@@ -41,7 +43,11 @@ class Pooled:
     precision: np.dtype  # the lowest of the members
 
     def decide(
-        self, *, options: VoteOptions, votes: Sequence[NDArray[np.integer]] | None = None
+        self,
+        *,
+        options: VoteOptions,
+        votes: Sequence[NDArray[np.integer]] | None = None,
+        weights: Sequence[Fraction] | None = None,
     ) -> Decisions:
         """`decide_probs` of these probabilities; a mean also has a mutual information."""
         return decide_probs(
@@ -51,6 +57,7 @@ class Pooled:
             member_entropy=self.member_entropy,
             is_mean=self.how == "mean",
             votes=votes,
+            weights=weights,
             options=options,
             precision=self.precision,
         )
@@ -199,6 +206,7 @@ def decide_probs(
     member_entropy: NDArray[np.floating] | None = None,
     is_mean: bool = True,
     votes: Sequence[NDArray[np.integer]] | None = None,
+    weights: Sequence[Fraction] | None = None,
     options: VoteOptions,
     precision: np.dtype,
 ) -> Decisions:
@@ -215,9 +223,10 @@ def decide_probs(
         member_entropy: (K,) nats, mean over these models.
         is_mean: whether probs are the arithmetic mean of the members; only then the entropy that
             they have more than their members is their mutual information.
-        votes: M arrays (K,), the top class of each model or NO_VOTE. They make the agreement
-            (models with the leading class on top; of tied classes, that with most); without
-            votes it is NaN.
+        votes: M arrays (K,), the top class of each model or NO_VOTE. They make the agreement:
+            the share of them that is for the leading class, of tied classes for that with most.
+            Without votes it is NaN.
+        weights: (M,) of the votes, >= 0, at least one above 0; none: all 1.
         options: when votes are enough.
         precision: of the numbers that probs were made from.
 
@@ -228,6 +237,7 @@ def decide_probs(
     eq. 4, https://arxiv.org/abs/1802.10501 (mutual information).
     """
     n_items, n_classes = probs.shape
+    factors = _factors(weights, n_models)
     if n_votes.shape != (n_items,) or (votes is not None and len(votes) != n_models):
         raise ValueError(
             f"n_votes must be ({n_items},) and votes of {n_models} models. "
@@ -247,36 +257,48 @@ def decide_probs(
         settle(result, part, front, voted=voted, enough=highest >= agree, options=options)
         result.entropy[part] = entropies(columns)
         result.entropy[part][~voted | (highest == 0)] = np.nan
-        agreeing = _agreeing(result, part, votes, columns, lowest)
+        agreeing, heard = _agreeing(result, part, votes, columns >= lowest, factors)
         with np.errstate(invalid="ignore"):  # 0 of 0
-            result.agreement_voted[part] = agreeing / result.n_votes[part]
-        result.agreement_all[part] = agreeing / n_models
+            result.agreement_voted[part] = agreeing / heard
+        result.agreement_all[part] = agreeing / factors.sum()
     return _with_members(result, member_entropy, is_mean=is_mean, slack=slack)
+
+
+def _factors(weights: Sequence[Fraction] | None, n_models: int) -> NDArray[np.float64]:
+    """(M,) whole weights: their sums are exact as long as they stay below 2^53."""
+    if weights is None:
+        return np.ones(n_models)
+    if len(weights) != n_models:
+        raise ValueError(f"weights must be ({n_models},). Got ({len(weights)},).")
+    return integers(weights)[0].astype(np.float64)
 
 
 def _agreeing(
     result: Decisions,
     part: slice,
     votes: Sequence[NDArray[np.integer]] | None,
-    columns: NDArray[np.float64],
-    lowest: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """(K,) models with the leading class on top; of several in front, the class with most."""
+    is_front: NDArray[np.bool_],
+    factors: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(K,) weight of the votes for the leading class, and (K,) of all votes.
+
+    Where several classes are in front, the one with the most weight counts.
+    """
     leader = result.leader[part]
     if votes is None:
-        return np.full(len(leader), np.nan)
-    agreeing = np.zeros(len(leader))
-    for column in votes:
-        agreeing += column[part] == leader
+        return np.full(len(leader), np.nan), np.full(len(leader), np.nan)
+    agreeing, heard = np.zeros(len(leader)), np.zeros(len(leader))
+    for column, factor in zip(votes, factors):
+        agreeing += factor * (column[part] == leader)
+        heard += factor * (column[part] != NO_VOTE)
     agreeing[leader == NO_DECISION] = 0  # NO_VOTE equals it
-    tied = np.flatnonzero((leader == NO_DECISION) & (result.n_votes[part] > 0))
+    tied = np.flatnonzero((leader == NO_DECISION) & (heard > 0))
     if len(tied):
         theirs = [column[part][tied] for column in votes]
-        is_front = columns[:, tied] >= lowest[tied]
-        for place, front in enumerate(is_front):
-            number = np.sum([column == place for column in theirs], axis=0)
-            agreeing[tied] = np.maximum(agreeing[tied], number * front)
-    return agreeing
+        for place, in_tie in enumerate(is_front[:, tied]):
+            weight = sum(factor * (column == place) for column, factor in zip(theirs, factors))
+            agreeing[tied] = np.maximum(agreeing[tied], weight * in_tie)
+    return agreeing, heard
 
 
 def _with_members(

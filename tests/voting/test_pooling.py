@@ -26,7 +26,7 @@ def pooled(*members, how="mean", weights=None, dtype=np.float64):
     return pool.result()
 
 
-def decide(probs, *, dtype=np.float64, votes=None, n_votes=None, **options):
+def decide(probs, *, dtype=np.float64, votes=None, weights=None, n_votes=None, **options):
     probs = np.array(probs, dtype)
     n_models = 3 if votes is None else len(votes)
     n_votes = np.full(len(probs), n_models) if n_votes is None else np.array(n_votes)
@@ -35,6 +35,7 @@ def decide(probs, *, dtype=np.float64, votes=None, n_votes=None, **options):
         n_votes=n_votes,
         n_models=n_models,
         votes=votes,
+        weights=weights,
         options=VoteOptions(**options),
         precision=np.dtype(dtype),
     )
@@ -140,13 +141,21 @@ def test_a_model_of_weight_0_is_counted_but_not_heard(how):
 
 @pytest.mark.parametrize("how", POOL_HOWS)
 def test_two_copies_with_half_the_weight_change_nothing(how):
+    def result(members, weights):
+        return pooled(*members, how=how, weights=weights).decide(
+            options=VoteOptions(agree=Fraction("0.4")),
+            votes=[member.argmax(axis=1) for member in members],
+            weights=weights,
+        )
+
     first, second, third = drawn(3)
-    once = pooled(first, second, third, how=how).decide(options=VoteOptions())
-    twice = pooled(first, second, third, third, how=how, weights=[1, 1, 0.5, 0.5])
-    twice = twice.decide(options=VoteOptions())
+    once = result([first, second, third], [Fraction(1)] * 3)
+    half = Fraction(1, 2)
+    twice = result([first, second, third, third], [Fraction(1), Fraction(1), half, half])
     assert twice.support == pytest.approx(once.support, abs=1e-14)
-    assert np.array_equal(twice.decision, once.decision)
     assert twice.member_entropy == pytest.approx(once.member_entropy, abs=1e-14)
+    for name in ("decision", "status", "agreement_all", "agreement_voted"):
+        assert np.array_equal(getattr(twice, name), getattr(once, name))
 
 
 @pytest.mark.parametrize("how", POOL_HOWS)
@@ -259,6 +268,16 @@ def test_the_agreement_of_tied_classes_is_that_of_the_one_with_most():
     assert words(result) == ["tie", "tie", "no_votes"]
     assert result.agreement_all.tolist() == [2 / 3, 1 / 3, 0]
     assert np.isnan(result.agreement_voted[2])
+
+
+def test_weighted_votes_make_a_weighted_agreement():
+    votes = [np.array([0, 0]), np.array([1, NO_VOTE]), np.array([1, 1])]
+    weights = [Fraction("0.3"), Fraction("0.2"), Fraction("0.5")]
+    probs = decide([[0.7, 0.3], HALF], votes=votes, weights=weights)
+    assert probs.agreement_all.tolist() == [0.3, 0.5]
+    assert probs.agreement_voted.tolist() == [0.3, 0.625]
+    with pytest.raises(ValueError, match=r"weights must be \(3,\). Got \(1,\)"):
+        decide([HALF], weights=weights[:1])
 
 
 def test_without_votes_there_is_no_agreement():
