@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 # Public call -> where it lives. Loaded on first use, so `import dnncli` costs nothing.
 _CALLS = {
     "augment": "dnncli.services.augment",
+    "consensus": "dnncli.services.consensus",
     "convert": "dnncli.services.convert",
     "evaluate": "dnncli.services.evaluate",
     "inspect": "dnncli.services.inspect",

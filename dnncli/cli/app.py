@@ -7,6 +7,7 @@ import typer
 from dnncli import __version__
 from dnncli.cli import (
     augment,
+    consensus,
     convert,
     evaluate,
     inspect,
@@ -31,6 +32,8 @@ app.command("eval")(command(evaluate.evaluate))
 app.command("evaluate", hidden=True)(command(evaluate.evaluate))
 app.command("predict")(command(predict.predict))
 app.command("threshold")(command(threshold.threshold))
+app.command("consensus")(command(consensus.consensus))
+app.command("ensemble", hidden=True)(command(consensus.consensus))
 app.command("augment")(command(augment.augment))
 app.command("models")(command(models.models))
 

@@ -60,7 +60,7 @@ def write_map_folder(
     with written_folder(folder) as neighbour:
         place = neighbour / ("maps.npz" if kind == "value" else "maps")
         if isinstance(merger, MaskMerger):
-            stored = merger.classes.as_stored
+            stored = merger.classes
             write_maps(place, merger.maps(progress), class_names=stored.listed, void=stored.void)
         else:
             write_maps(place, merger.maps(progress))

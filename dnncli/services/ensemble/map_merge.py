@@ -11,7 +11,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.metrics.masks import MaskReport, PixelPairs, mask_counts, mask_report
+from dnncli.metrics.mask_result import MaskReport
+from dnncli.metrics.masks import PixelPairs, mask_counts, mask_report
 from dnncli.metrics.scores import Undefined
 from dnncli.results import Progress
 from dnncli.services.ensemble.map_sets import MapSets
@@ -127,9 +128,9 @@ class MaskMerger:
 
         def report(pairs: Sequence[PixelPairs]) -> MaskReport:
             return mask_report(
-                mask_counts(pairs, values=range(len(self.classes.names))),
+                mask_counts(pairs, values=self.classes.judged),
                 ids=self._judged,
-                classes=self.classes.names,
+                classes=[self.classes.names[place] for place in self.classes.judged],
                 betas=betas,
                 undefined=undefined,
             )

@@ -40,7 +40,7 @@ class MapSets:
         shape = next(maps.shapes[map_id] for maps in self.sets if map_id in maps.shapes)
         nothing = np.full(shape, UNDECIDED, np.uint8)
         return [
-            class_indices(maps, map_id, self.classes) if map_id in maps.shapes else nothing
+            self.classes.indices(maps, map_id) if map_id in maps.shapes else nothing
             for maps in self.sets
         ]
 
@@ -48,7 +48,7 @@ class MapSets:
         """(H, W) class indices of the truth, UNDECIDED where it is void; None: not known."""
         if self.truth is None or self.classes is None or map_id not in self.truth.shapes:
             return None
-        return class_indices(self.truth, map_id, self.classes)
+        return self.classes.indices(self.truth, map_id)
 
     def values(self, map_id: str) -> list[NDArray[np.floating]]:
         """M maps (H, W); all NaN of a model that has none."""
@@ -57,24 +57,14 @@ class MapSets:
         return [maps.read(map_id) if map_id in maps.shapes else nothing for maps in self.sets]
 
 
-def class_indices(maps: Maps, map_id: str, classes: MapClasses) -> NDArray[np.uint8]:
-    """(H, W) class indices of one mask.
-
-    Raises:
-        DataError: if it holds a value that is no class.
-    """
-    try:
-        return classes.indices(maps.read(map_id))
-    except DataError as error:
-        raise DataError(f"{maps.path}: '{map_id}' {error}") from error
-
-
 def open_sets(
     targets: Sequence[Path],
     *,
     kind: MapKind,
     truth: Path | None = None,
     classes: Sequence[str] = (),
+    binary: bool = False,
+    ignore: int | None = None,
     partial: bool = False,
     nfc: bool = False,
     progress: Progress = no_progress,
@@ -86,6 +76,8 @@ def open_sets(
         kind: of all of them.
         truth: masks of some of the pictures.
         classes: declared for masks; empty: see `find_classes`.
+        binary: in masks, 0 is background, 1 and 255 are foreground.
+        ignore: value of masks that is no class; None: as the masks declare.
         partial: a model may lack pictures.
         nfc: ids may differ in Unicode form.
         progress: told of what is read.
@@ -93,7 +85,12 @@ def open_sets(
     Raises:
         ConfigError, DataError: what does not fit, before anything is merged.
     """
-    opened = [open_maps(target, kind=kind, nfc=nfc, progress=progress) for target in targets]
+
+    def opened_maps(target: Path) -> Maps:
+        maps = open_maps(target, kind=kind, nfc=nfc, progress=progress)
+        return maps if ignore is None else replace(maps, void=ignore)
+
+    opened = [opened_maps(target) for target in targets]
     names = _names(opened)
     order = sorted(range(len(opened)), key=names.__getitem__)
     sets = [opened[place] for place in order]
@@ -104,14 +101,14 @@ def open_sets(
     together = _together(sets)
     known, warnings = None, list[str]()
     if truth is not None:
-        known = open_maps(truth, kind=kind, nfc=nfc, progress=progress)
+        known = opened_maps(truth)
         warnings = match_maps(known, [together], extra="leave")
     judged = [*sets, *filter(None, [known])]
     return MapSets(
         names=tuple(names[place] for place in order),
         sets=tuple(sets),
         ids=together.ids,
-        classes=find_classes(judged, declared=classes, progress=progress)
+        classes=find_classes(judged, declared=classes, binary=binary, progress=progress)
         if kind == "mask"
         else None,
         truth=known,

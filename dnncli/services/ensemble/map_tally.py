@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.map_codes import VOID
 from dnncli.metrics.agreement import Agreement, Pair, agreement
-from dnncli.metrics.masks import VOID, PixelPairs, pixel_pairs
+from dnncli.metrics.masks import PixelPairs, pixel_pairs
 from dnncli.voting.ballots import NO_VOTE, Ballots
 from dnncli.voting.maps import UNDECIDED
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from dnncli.data.maps import MapKind, open_maps
 from dnncli.errors import ConfigError
-from dnncli.metrics.masks import MaskReport
+from dnncli.metrics.mask_result import MaskReport
 from dnncli.metrics.scores import Undefined
 from dnncli.metrics.thresholds import Share, exact_share
 from dnncli.registry import suggest, unknown
@@ -79,6 +79,8 @@ def consensus_maps(
     denominator: Denominator = "all",
     missing: str = "error",
     classes: Sequence[str] = (),
+    binary: bool = False,
+    ignore: int | None = None,
     normalize_ids: str = "none",
     ignore_zone: bool = False,
     truth: str | Path | None = None,
@@ -89,8 +91,7 @@ def consensus_maps(
 ) -> MapsResult:
     """Merge masks, edge maps or value maps of the same pictures into one of each.
 
-    Masks go by majority, weighted, k-of-m or staple: 255 in one is no vote, and 255 in the result
-    is undecided. Edge maps and probabilities (grey pictures, or .npz of floats) go by mean or
+    Masks go by majority, weighted, k-of-m or staple; 255 in the result is undecided. Edge maps and probabilities (grey pictures, or .npz of floats) go by mean or
     weighted. OUT gets `maps/` (`maps.npz` if all targets are .npz of values), `decisions.csv` with
     one line per picture, and `agreement.json`.
 
@@ -106,7 +107,9 @@ def consensus_maps(
         min_votes: fewest models that must say something about a pixel.
         denominator: agreement is a share of "all" models, or of those that "voted".
         missing: a picture that a model lacks: "error", or "no-vote".
-        classes: of masks: values, or names of the values 0, 1, ...; empty: see `find_classes`.
+        classes: of masks: values, or names of the values 0, 1, ...; empty: see `mask_code`.
+        binary: in masks, 0 is background, 1 and 255 are foreground.
+        ignore: value in masks that is no class, so no vote; None: as the masks declare.
         normalize_ids: "nfc": ids may differ in Unicode form.
         ignore_zone: pixels that models see differently become undecided.
         truth: masks of some or all of the pictures, to judge by.
@@ -138,6 +141,8 @@ def consensus_maps(
         kind=kind,
         truth=None if truth is None else Path(truth),
         classes=classes,
+        binary=binary,
+        ignore=ignore,
         partial=missing == "no-vote",
         nfc=normalize_ids == "nfc",
         progress=progress,
@@ -315,11 +320,9 @@ def _worth(scores: MaskReport) -> float:
 
 def _remarks(merger: MaskMerger, options: Mapping[str, Any]) -> list[str]:
     remarks = []
-    if merger.classes.void is None:
-        ground, figure = merger.classes.names
+    if merger.classes.is_white:
         remarks.append(
-            f"The masks hold 0 and 255. The result holds 0 ({ground}), 1 ({figure}) and 255 "
-            "(undecided)."
+            "255 is taken as the foreground (--binary). In the result it is 1, and 255 is undecided."
         )
     ties, pixels = merger.status_counts["tie"], sum(p.pixels for p in merger.pictures)
     if ties and options["tie"] == "abstain":

@@ -1,0 +1,104 @@
+"""The folder of a consensus: what is written into it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dnncli.data.decisions import write_decisions
+from dnncli.errors import ConfigError
+from dnncli.results import Progress, write_json, written_folder
+from dnncli.services.ensemble.inputs import Inputs
+from dnncli.services.ensemble.options import ConsensusOptions
+from dnncli.services.ensemble.rule import Ruled
+
+if TYPE_CHECKING:
+    from dnncli.services.ensemble.report import Compared
+    from dnncli.services.ensemble.result import ConsensusReport
+
+_REPORT = "consensus.json"
+
+
+def check_out(folder: Path) -> None:
+    """Refuse to replace anything but an empty folder or an earlier consensus.
+
+    Raises:
+        ConfigError: if something else is there.
+    """
+    if not folder.exists():
+        return
+    try:
+        found = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    earlier = isinstance(found, dict) and str(found.get("schema")).startswith("dnncli.consensus/")
+    if not earlier and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ConfigError(f"--out {folder}: exists and is no consensus. Give another name.")
+
+
+def decisions_suffix(files: Sequence[Path], asked: str) -> str:
+    """The kind of file that decisions are written to: CSV where every model is one."""
+    if asked != "auto":
+        return f".{asked}"
+    return ".csv" if all(path.suffix == ".csv" for path in files) else ".parquet"
+
+
+def write_folder(
+    folder: Path,
+    report: "ConsensusReport",
+    inputs: Inputs,
+    options: ConsensusOptions,
+    ruled: Ruled,
+    found: "Compared",
+    *,
+    suffix: str,
+    progress: Progress,
+) -> None:
+    """Write decisions, review queue, agreement and pictures; an earlier folder is replaced.
+
+    Raises:
+        ConfigError: if something else is there.
+    """
+    from dnncli.report.consensus import write_consensus_pictures
+    from dnncli.report.review import write_review
+
+    check_out(folder)
+    members, decisions = inputs.votes.members, ruled.decisions
+    with written_folder(folder) as neighbour:
+        write_decisions(
+            neighbour / f"decisions{suffix}",
+            members.ids,
+            decisions,
+            index=ruled.index,
+            class_names=inputs.class_names,
+        )
+        write_review(
+            neighbour / "review.csv",
+            decisions,
+            members.ids,
+            inputs.class_names,
+            index=ruled.index,
+            positive=inputs.positive,
+            progress=progress,
+        )
+        write_json(neighbour / "agreement.json", report.agreement)
+        write_consensus_pictures(
+            neighbour,
+            decisions=decisions,
+            rows=found.items.rows,
+            models=members.names,
+            agreement=found.agreed,
+            levels=report.coverage_table,
+            k_levels=report.k_table if inputs.judging is not None and report.k_table else (),
+            right=found.items.right,
+            share=options.denominator,
+            agree=options.agree,
+            agree_is_of_models=not ruled.by_probability,
+            k=options.k,
+            positive=options.positive,
+            accuracy=None
+            if found.worth is None
+            else {name: score.accuracy for name, score in found.worth.members.items()},
+            progress=progress,
+        )
+        write_json(neighbour / _REPORT, report)

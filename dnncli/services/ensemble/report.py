@@ -1,0 +1,295 @@
+"""Puts the report of a consensus together.
+
+Shapes: N rows, V rows with known truth, P patterns of votes, K patterns or rows, C classes.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dnncli.metrics.agreement import Agreement, agreement
+from dnncli.results import Progress
+from dnncli.services.ensemble.inputs import Inputs
+from dnncli.services.ensemble.judging import Items, items_of, levels_of, scores_of
+from dnncli.services.ensemble.options import ConsensusOptions
+from dnncli.services.ensemble.result import (
+    AgreementReport,
+    Baselines,
+    BestSingle,
+    ConsensusReport,
+    LearnedReport,
+    MemberReport,
+    SelectionReport,
+)
+from dnncli.services.ensemble.rule import Ruled
+from dnncli.voting.coverage import KLevel, k_table, remarks
+from dnncli.voting.recall_target import RuleChoice
+from dnncli.voting.rules import Status
+from dnncli.voting.worth import Worth, worth
+
+SCHEMA = "dnncli.consensus/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What the models are to each other, and to the truth if it is known."""
+
+    agreed: Agreement
+    items: Items
+    worth: Worth | None
+    ks: list[KLevel] | None  # None without a positive class
+
+
+def compared(inputs: Inputs, options: ConsensusOptions, ruled: Ruled) -> Compared:
+    """Compare the models with each other, and with the truth if it is known."""
+    ballots, known, by_truth = inputs.votes.ballots, inputs.judging, None
+    if known is not None:
+        by_truth = known.votes.ballots.by_truth(known.labels)
+    agreed = agreement(
+        ballots.patterns, ballots.counts, n_classes=len(ballots.class_names), by_truth=by_truth
+    )
+    found = None
+    if known is not None:
+        found = worth(
+            known.votes.ballots,
+            known.labels,
+            ruled.rows(known.rows),
+            positive=inputs.positive,
+            confidence=float(options.certainty),
+            agreed=agreed,
+        )
+    ks = None
+    if inputs.positive is not None:
+        ks = k_table(ballots if known is None else known.votes.ballots, inputs.positive, by_truth)
+    return Compared(agreed=agreed, items=items_of(inputs, ruled), worth=found, ks=ks)
+
+
+def report(
+    inputs: Inputs,
+    options: ConsensusOptions,
+    ruled: Ruled,
+    found: Compared,
+    *,
+    target: RuleChoice | None,
+    warnings: tuple[str, ...],
+    progress: Progress,
+) -> ConsensusReport:
+    """The report of what was decided and compared.
+
+    Args:
+        inputs: the votes.
+        options: of the command.
+        ruled: the decisions.
+        found: of `compared`.
+        target: the rule that reaches a recall; None: not asked for.
+        warnings: so far.
+        progress: told about curves.
+    """
+    ballots, known, judged = inputs.votes.ballots, inputs.judging, found.worth
+    n, names = len(ballots), inputs.class_names
+    statuses = _status_counts(ruled, n=n)
+    decided = np.bincount(ruled.rows() + 1, minlength=len(names) + 1)[1:]
+    weights = ruled.weighing.weights
+    return ConsensusReport(
+        schema=SCHEMA,
+        models=ballots.models,
+        classes=names,
+        positive=options.positive,
+        kind=inputs.votes.members.kind,
+        method=ruled.method,
+        options=_shown(options),
+        n=n,
+        coverage=(statuses["decided"] + statuses["tie_broken"]) / n,
+        status_counts=statuses,
+        decided=dict(zip(names, decided.tolist(), strict=True)),
+        weights=None if weights is None else dict(zip(ballots.models, map(float, weights))),
+        weighed_by=ruled.weighing.how,
+        chosen_by=_chosen_by(inputs, ruled),
+        selection=_selection(ballots.models, ruled),
+        learned=_learned(names, ruled),
+        target=target,
+        agreement=_agreement(ballots.models, found.agreed),
+        members=_members(inputs, ruled, found),
+        scores=None if known is None else scores_of(known, options, ruled, progress=progress),
+        consensus=None if judged is None else judged.consensus,
+        coverage_table=levels_of(inputs, ruled, found.items, denominator=options.denominator),
+        k_table=found.ks,
+        baselines=None if judged is None else _baselines(judged),
+        duplicates=[] if judged is None else [*judged.duplicates],
+        effective_models=None if judged is None else judged.effective_models,
+        predictions_per_row=sum(member.n_votes for member in found.agreed.members) / n,
+        out=None,
+        warnings=(
+            *warnings,
+            *inputs.votes.members.warnings,
+            *_chosen_warnings(inputs, ruled),
+            *_remarks(inputs, options, ruled, found),
+            *(() if judged is None else judged.warnings),
+        ),
+    )
+
+
+def _status_counts(ruled: Ruled, *, n: int) -> dict[str, int]:
+    status = ruled.decisions.status
+    if ruled.index is None:
+        counts = np.bincount(status, minlength=len(Status))
+    else:
+        rows = np.bincount(ruled.index, minlength=len(status))
+        counts = np.bincount(status, rows, minlength=len(Status)).astype(np.int64)
+    if counts.sum() != n:
+        raise ValueError(f"{counts.sum()} statuses for {n} rows.")
+    return {one.word: int(counts[one]) for one in Status}
+
+
+def _shown(options: ConsensusOptions) -> dict[str, Any]:
+    """The options that were looked at, as JSON can hold them."""
+    return {
+        "agree": None if options.agree is None else float(options.agree),
+        "k": options.k,
+        "tie": options.tie,
+        "min_votes": options.min_votes,
+        "denominator": options.denominator,
+        "nan": options.nan,
+        "missing": options.missing,
+        "normalize_ids": options.normalize_ids,
+        "confidence": float(options.certainty),
+        "betas": options.betas,
+        "undefined": options.undefined,
+        "rounds": options.rounds,
+    }
+
+
+def _chosen_by(inputs: Inputs, ruled: Ruled) -> dict[str, str]:
+    """What was chosen, and whose rows chose it: they cannot judge it."""
+    chosen = {}
+    if inputs.teaching is not None and ruled.weighing.how not in ("equal", "given"):
+        chosen["weights"] = inputs.teaching.name
+    if inputs.choosing is not None:
+        chosen["rule"] = inputs.choosing.name
+    return chosen
+
+
+def _chosen_warnings(inputs: Inputs, ruled: Ruled) -> list[str]:
+    judging = inputs.judging
+    if judging is None:
+        return []
+    lines = []
+    for what, known in (("weights", inputs.teaching), ("rule", inputs.choosing)):
+        if what not in _chosen_by(inputs, ruled) or known is None:
+            continue
+        if known.rows is None or judging.rows is None:
+            continue
+        shared = len(np.intersect1d(known.rows, judging.rows, assume_unique=True))
+        if shared:
+            lines.append(
+                f"{shared:,} of the {len(judging.rows):,} rows of {judging.name} chose the {what}, "
+                "too: these scores are no test, and better than those of new rows."
+            )
+    return lines
+
+
+def _selection(models: tuple[str, ...], ruled: Ruled) -> SelectionReport | None:
+    found = ruled.weighing.selection
+    if found is None:
+        return None
+    return SelectionReport(
+        sequence=[models[place] for place in found.sequence],
+        losses=list(found.losses),
+        best_prefix=found.best_prefix,
+        best_single=models[found.best_single],
+        best_single_loss=found.best_single_loss,
+    )
+
+
+def _learned(names: tuple[str, ...], ruled: Ruled) -> LearnedReport | None:
+    found = ruled.learned
+    if found is None:
+        return None
+    return LearnedReport(
+        prior=dict(zip(names, found.prior.tolist(), strict=True)),
+        iterations=found.iterations,
+        converged=found.converged,
+    )
+
+
+def _agreement(models: tuple[str, ...], found: Agreement) -> AgreementReport:
+    return AgreementReport(
+        n=found.n,
+        n_compared=found.n_compared,
+        n_complete=found.n_complete,
+        observed=found.observed,
+        unanimous=found.unanimous,
+        fleiss_kappa=found.fleiss_kappa,
+        krippendorff_alpha=found.krippendorff_alpha,
+        reasons=found.reasons,
+        pairwise={f"{models[i]}|{models[j]}": pair for (i, j), pair in found.pairs.items()},
+    )
+
+
+def _members(inputs: Inputs, ruled: Ruled, found: Compared) -> dict[str, MemberReport]:
+    weights, learned = ruled.weighing.weights, ruled.learned
+    members = {}
+    for place, (name, among) in enumerate(zip(inputs.votes.members.names, found.agreed.members)):
+        score = None if found.worth is None else found.worth.members[name]
+        members[name] = MemberReport(
+            n_votes=among.n_votes,
+            ties=inputs.votes.tied[place],
+            weight=None if weights is None else float(weights[place]),
+            agreement=among.agreement,
+            accuracy=None if score is None else score.accuracy,
+            accuracy_interval=None if score is None else score.accuracy_interval,
+            accuracy_decided=None if score is None else score.accuracy_decided,
+            coverage=None if score is None else score.coverage,
+            recall=None if score is None else score.recall,
+            precision=None if score is None else score.precision,
+            habits=None if learned is None else learned.confusion[place].tolist(),
+        )
+    return members
+
+
+def _baselines(found: Worth) -> Baselines:
+    best = found.members[found.best_single]
+    return Baselines(
+        majority=found.majority,
+        best_single=BestSingle(
+            name=found.best_single,
+            accuracy=best.accuracy,
+            recall=best.recall,
+            against=found.against_best,
+            against_decided=found.against_best_decided,
+            against_positives=found.against_best_positives,
+        ),
+        mean_single=found.mean_single,
+        mean_recall=found.mean_recall,
+    )
+
+
+def _remarks(inputs: Inputs, options: ConsensusOptions, ruled: Ruled, found: Compared) -> list[str]:
+    equal = ruled.weighing.how == "equal" and not ruled.by_probability
+    is_share = equal and options.denominator == "all" and ruled.method == "majority"
+    members = {} if found.worth is None else found.worth.members
+    lines = remarks(
+        n_models=len(inputs.votes.ballots.models),
+        agree=options.agree if is_share else None,
+        positive=options.positive,
+        method=ruled.method,
+        recall=None if found.worth is None else found.worth.consensus.recall,
+        member_recalls={
+            name: score.recall for name, score in members.items() if score.recall is not None
+        },
+        ks=(found.ks or []) if found.worth is not None else [],
+    )
+    if len(inputs.votes.members.names) == 1:
+        lines.append("There is only one model: it agrees with itself.")
+    if (tied := sum(inputs.votes.tied)) > 0:
+        lines.append(
+            f"{tied:,} times the highest probability of a model belongs to several classes: as a "
+            "vote this counts as none."
+        )
+    if ruled.learned is not None and not ruled.learned.converged:
+        lines.append(
+            f"dawid-skene: not converged after {ruled.learned.iterations:,} iterations. Its "
+            "posteriors may still move."
+        )
+    return lines
