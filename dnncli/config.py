@@ -102,7 +102,7 @@ class OptimizerConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig(Config):
-    """Arguments of Keras' `fit`, by their own names."""
+    """Arguments of Keras' `fit`, by their own names; `snapshots` is ours."""
 
     batch_size: Count | Literal["full", "auto"] = "auto"  # pictures per update; auto: 16 to 64
     epochs: Count | None = None  # at most; None: so many that there are about 3,200 updates
@@ -117,6 +117,7 @@ class FitConfig(Config):
     validation_steps: Count | None = None  # None: all validation rows
     validation_batch_size: Count | None = None  # None: batch_size, at least 128
     validation_freq: Count = 1  # epochs between validations
+    snapshots: Annotated[int, Field(ge=0)] = 0  # cosines in a row, a model kept after each; 0: none
 
 
 @dataclass(frozen=True, kw_only=True)

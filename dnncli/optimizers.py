@@ -128,17 +128,21 @@ def constant(rate: float, steps: int) -> keras.optimizers.schedules.LearningRate
 
 
 def cosine(
-    rate: float, steps: int, *, end: float = 0.0
+    rate: float, steps: int, *, end: float = 0.0, cycles: int = 1
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Half a cosine from `rate` to `end * rate`: slow at both ends.
+    """Half a cosine from `rate` to `end * rate`, slow at both ends; `cycles` of them in a row.
 
-    rate(t) = rate * (end + (1 - end) * (1 + cos(pi * t / steps)) / 2)
+    rate(t) = rate * (end + (1 - end) * (1 + cos(pi * (t mod T) / T)) / 2), T = steps / cycles
 
-    Source: Loshchilov & Hutter 2017, "SGDR", eq. 5 without restarts,
+    Source: Loshchilov & Hutter 2017, "SGDR", eq. 5 with T_mult = 1,
     https://arxiv.org/abs/1608.03983
     """
     _share("end", end)
-    return keras.optimizers.schedules.CosineDecay(rate, steps, alpha=end)
+    if not isinstance(cycles, int) or not 1 <= cycles <= steps:
+        raise ConfigError(f"optimizer.schedule_options.cycles: from 1 to {steps}. Got {cycles!r}.")
+    if cycles == 1:
+        return keras.optimizers.schedules.CosineDecay(rate, steps, alpha=end)
+    return keras.optimizers.schedules.CosineDecayRestarts(rate, steps / cycles, 1.0, alpha=end)
 
 
 def triangular(
@@ -215,13 +219,14 @@ def plateau(
     }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Length:
     """How long a run is."""
 
     steps_per_epoch: int  # batches
     epochs: int
     accumulate: int  # batches per update
+    cycles: int  # of the learning rate
 
     @property
     def updates(self) -> int:
@@ -333,7 +338,8 @@ def _learning_rate(config: OptimizerConfig, *, rate: float, length: _Length) -> 
             f"optimizer.warmup: {config.warmup:g} epochs are the whole run of {length.epochs}. "
             "Use a shorter warm-up or more epochs."
         )
-    schedule = part(rate, length.updates - warmup, **config.schedule_options)
+    options = config.schedule_options | ({"cycles": length.cycles} if length.cycles > 1 else {})
+    schedule = part(rate, length.updates - warmup, **options)
     return PerUpdate(schedule, warmup=warmup, accumulate=length.accumulate)
 
 
@@ -341,9 +347,8 @@ def _average(config: OptimizerConfig, *, length: _Length) -> dict[str, Any]:
     """Keras' arguments for the average of the weights; its own, where given, come first."""
     if not config.options.get("use_ema", config.average > 0):
         return {}
-    # At least one update: 0 makes the average the weights. Left out, it would be missed when a
-    # short run is resumed for more epochs.
-    momentum = 1 - 1 / max(config.average * length.updates, 1)
+    # At least one update, never left out: a short run may be resumed for more epochs.
+    momentum = 1 - 1 / max(config.average * length.updates / length.cycles, 1)
     if config.options.get("use_ema"):
         momentum = config.options.get("ema_momentum", EMA_MOMENTUM)
     # Keras averages after every batch, not after every update.
@@ -357,6 +362,7 @@ def build_optimizer(
     epochs: int,
     accumulate: int = 1,
     rate: float = 1.0,
+    cycles: int = 1,
 ) -> keras.optimizers.Optimizer:
     """The optimizer of `config`, with its schedule over the whole run.
 
@@ -369,13 +375,14 @@ def build_optimizer(
         epochs: of the whole run, also when it is resumed.
         accumulate: batches per update.
         rate: factor on the learning rate.
+        cycles: cosines in a row over the run.
 
     Raises:
         ConfigError: if a name, an option or its value is wrong.
     """
     name = check_optimizer(config)
     part = registry.find(registry.OPTIMIZERS, name, kind="optimizer")
-    length = _Length(steps_per_epoch=steps_per_epoch, epochs=epochs, accumulate=accumulate)
+    length = _Length(steps_per_epoch, epochs, accumulate, cycles)
     rate *= config.learning_rate or default_learning_rate(name)
     options: dict[str, Any] = dict(config.options)
     if config.momentum is not None or name == "sgd":

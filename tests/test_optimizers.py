@@ -239,3 +239,32 @@ def test_plateau_gives_the_callback_its_arguments():
 def test_a_wrong_setting_is_named(settings, message):
     with pytest.raises(ConfigError, match=message):
         build(**{"name": "sgd", **settings})
+
+
+def test_cosines_in_a_row_start_anew_at_the_full_rate():
+    # 100 updates in 4 cycles: a cosine over 25 updates, four times.
+    one = [(1 + math.cos(math.pi * update / 25)) / 2 for update in range(25)]
+    found = rates("cosine", schedule_options={"cycles": 4})
+    assert found == pytest.approx(one * 4, abs=1e-6)
+
+
+def test_cycles_count_updates_under_accumulation():
+    one = [(1 + math.cos(math.pi * update / 5)) / 2 for update in range(5)]
+    expected = [rate for rate in one * 2 for _ in range(10)]
+    found = rates("cosine", schedule_options={"cycles": 2}, accumulate=10)
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("cycles", [0, 101, 1.5, "two"])
+def test_cycles_that_do_not_fit_are_refused(cycles):
+    with pytest.raises(ConfigError, match=r"schedule_options\.cycles: from 1 to 100"):
+        build(schedule_options={"cycles": cycles})
+
+
+def test_the_average_of_the_weights_is_over_a_share_of_a_cycle():
+    settings = {"average": 0.2, "schedule": "cosine"}
+    length = {"steps_per_epoch": 10, "epochs": 10, "accumulate": 1}
+    whole = build_optimizer(OptimizerConfig(**settings), **length)
+    cycles = build_optimizer(OptimizerConfig(**settings), **length, cycles=4)
+    assert whole.ema_momentum == pytest.approx(1 - 1 / 20)
+    assert cycles.ema_momentum == pytest.approx(1 - 1 / 5)

@@ -240,7 +240,29 @@ def _settle(config: TrainConfig) -> TrainConfig:
         raise ConfigError(
             f"model.weights {model.weights}: no such file. Give none, imagenet or a weights file."
         )
+    if fit.snapshots:
+        _check_snapshots(config)
     return replace(config, model=model, loss=loss, fit=fit)
+
+
+def _check_snapshots(config: TrainConfig) -> None:
+    """Raise ConfigError if something would end or move the cycles that snapshots are taken of."""
+    fit, optimizer, wanted = config.fit, config.optimizer, config.regime
+    wrong = {
+        f"optimizer.schedule {optimizer.schedule}: use cosine": optimizer.schedule.lower()
+        != "cosine",
+        "optimizer.schedule_options.cycles: leave it out": "cycles" in optimizer.schedule_options,
+        "optimizer.warmup: use 0": optimizer.warmup,
+        "regime.early_stop: use 0": wanted.early_stop,
+        "regime.saturation: use 0": wanted.saturation,
+        "model.unfreeze: use 0": config.model.unfreeze,
+        "fit.initial_epoch: use 0": fit.initial_epoch,
+    }
+    if problems := [f"{line}." for line, is_wrong in wrong.items() if is_wrong]:
+        raise ConfigError(
+            f"fit.snapshots {fit.snapshots}: needs {fit.snapshots} whole cosines in a row:",
+            problems,
+        )
 
 
 def _settle_length(config: TrainConfig, *, updates: int) -> TrainConfig:
@@ -254,6 +276,14 @@ def _settle_length(config: TrainConfig, *, updates: int) -> TrainConfig:
     if epochs is None:
         fewest, most = _EPOCHS
         epochs = min(max(round(_UPDATES / (fit.steps_per_epoch or updates)), fewest), most)
+        epochs += -epochs % max(fit.snapshots, 1)  # cycles of equal length
+    if fit.snapshots and epochs % fit.snapshots:
+        near = epochs - epochs % fit.snapshots
+        counts = [str(count) for count in (near, near + fit.snapshots) if count]
+        raise ConfigError(
+            f"fit.epochs {epochs}: is no multiple of fit.snapshots {fit.snapshots}. "
+            f"Give {' or '.join(counts)}."
+        )
     if epochs <= fit.initial_epoch:
         raise ConfigError(
             f"fit.initial_epoch {fit.initial_epoch}: leaves no epoch of {epochs} to train."

@@ -191,6 +191,11 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
             f"--resume {run.path}: this run is finished after {before['result']['epochs']} epochs "
             f"({before['result']['stopped']}). Ask for more with --epochs."
         )
+    if saved.fit.snapshots and epochs != saved.fit.epochs:
+        raise ConfigError(
+            f"--resume {run.path}: its {saved.fit.snapshots} snapshots divide the "
+            f"{saved.fit.epochs} epochs it was begun with. Train anew for {epochs}."
+        )
     return run, replace(
         saved,
         fit=replace(saved.fit, epochs=epochs),

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras  # noqa: TID253
@@ -136,6 +137,7 @@ class Keeper(keras.callbacks.Callback):
         best: variables of the best epoch so far; empty if there is none.
         snapshot: after the last finished epoch, if there is one.
         backup_seconds: least time between saves; None: saving costs at most a tenth of the time.
+        cycle: epochs after each of which a model is kept for good, as snapshots/<n>.keras; 0: none.
     """
 
     def __init__(
@@ -152,8 +154,10 @@ class Keeper(keras.callbacks.Callback):
         best: list[Any],
         snapshot: Snapshot | None = None,
         backup_seconds: float | None = None,
+        cycle: int = 0,
     ) -> None:
         super().__init__()
+        self.cycle = cycle
         self.backup_seconds = backup_seconds
         self.state = state
         self.run = run
@@ -181,6 +185,9 @@ class Keeper(keras.callbacks.Callback):
             state.best_epoch, state.best_value = epoch + 1, value
             state.best_ties, state.best_loss = ties, loss
             self.best = self.snapshot.averaged
+        if self.cycle and state.epoch % self.cycle == 0:  # before the backup that says it is done
+            number = state.epoch // self.cycle
+            self._write({self.run.snapshot(number): self.snapshot.averaged})
         now = time.monotonic()
         state.seconds += now - self.started
         self.started = now
@@ -236,7 +243,12 @@ class Keeper(keras.callbacks.Callback):
         """Write best.keras and last.keras; without a finished epoch, both as the network is now."""
         now = backup.values(self.model.variables)
         last = self.snapshot.averaged if self.snapshot else now
-        for path, variables in ((self.run.best, self.best_or_last), (self.run.last, last)):
+        self._write({self.run.best: self.best_or_last, self.run.last: last})
+
+    def _write(self, models: Mapping[Path, list[NDArray]]) -> None:
+        """Write model files with these variables; the network keeps those that it has."""
+        now = backup.values(self.model.variables)
+        for path, variables in models.items():
             backup.assign(self.model.variables, variables, what="network")
             self.write_model(path)
         backup.assign(self.model.variables, now, what="network")

@@ -115,6 +115,7 @@ class Fit:
             best=best,
             snapshot=snapshot,
             backup_seconds=self.config.run.backup_seconds,
+            cycle=phase.epochs // self.config.fit.snapshots if self.config.fit.snapshots else 0,
         )
         keeper.set_model(model)  # `fit` is not called where nothing is left to train
         steps = self.batches.steps_per_epoch
@@ -189,6 +190,7 @@ class Fit:
             epochs=epochs,
             accumulate=self.batches.accumulate,
             rate=phase.rate,
+            cycles=max(config.fit.snapshots, 1),
         )
         model.compile(
             optimizer=optimizer,

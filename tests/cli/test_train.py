@@ -61,3 +61,25 @@ def test_the_result_says_what_the_validation_rows_chose(patterns, tmp_path):
     assert "2 positives in validation; 0.9 at 95 % confidence needs 29" in shown.stderr
     assert "chose the epoch, the threshold and the temperature" in shown.stderr
     assert f"--thresholds {out / 'thresholds.json'}" in shown.stderr
+
+
+def test_runs_of_several_seeds_are_a_table_and_one_json_object(patterns, tmp_path):
+    shown = run(patterns, *QUICK, "--seeds", "1, 2", "--out", tmp_path / "pair")
+    assert shown.exit_code == 0, shown.output
+    for word in ("seed 1", "seed 2", "mean", "sd"):
+        assert word in shown.stdout
+    assert f"dnncli consensus {tmp_path / 'pair'}" in shown.stderr
+    more = ("--seeds", "1,2,3", "--resume", "--json", "--out", tmp_path / "pair")
+    told = json.loads(run(patterns, *more).stdout)
+    assert told["schema"] == "dnncli.train-seeds/1"
+    assert told["trained"] == [3]
+    assert [entry["run"] for entry in told["runs"]] == [
+        str(tmp_path / "pair" / f"seed-{seed}") for seed in (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize("text", ["1,two", "1,,2", "1;2"])
+def test_seeds_that_are_no_numbers_are_named(patterns, text):
+    shown = run(patterns, "--seeds", text, "--dry-run")
+    assert shown.exit_code == 2
+    assert "is no whole number. Write 1,2,3." in shown.stderr

@@ -142,3 +142,27 @@ def test_a_finished_run_says_so_instead_of_training_again(tmp_path, uninterrupte
     other = train(tmp_path, "--epochs", "1", "--resume", "--lr", "0.5", check=False)
     assert other.returncode == 2
     assert "optimizer.learning_rate: the run has None, asked for is 0.5" in other.stderr
+
+
+def test_cycles_and_their_snapshots_are_resumed_bit_for_bit(tmp_path):
+    cycles = [
+        *("--set=fit.snapshots=2", "--epochs", "4", "--early-stop", "0"),
+        *('--set=optimizer.schedule="cosine"', "--set=optimizer.schedule_options={}"),
+    ]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+    (killed / "killer.py").write_text(KILLER)
+    (killed / "kill").write_text("end 2")  # after the snapshot's epoch, before its backup
+    train(whole, *cycles)
+    train(killed, *cycles, '--set=fit.callbacks=["killer:Killer"]', check=False)
+    train(killed, *cycles, "--resume")
+    assert outcome(killed) == outcome(whole)
+    import keras
+
+    for name in ("1.keras", "2.keras"):
+        one, other = (
+            keras.models.load_model(folder / "run" / "snapshots" / name).weights
+            for folder in (whole, killed)
+        )
+        assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(one, other, strict=True))
