@@ -53,7 +53,8 @@ def _label_classes(files: Sequence[Member], classes: Sequence[str]) -> tuple[str
         names = tuple(classes) or tuple(sorted({name for file in files for name in file.columns}))
         if not names:
             raise DataError(f"{files[0].path}: no model voted: every label is empty.")
-        _check_forms(files)
+        if not classes:
+            _check_forms(files)
         return names
     names = _common_order(declaring)
     _check_sets(files, names, subset_of=True)

@@ -255,13 +255,24 @@ def _no_rows(
     )
 
 
+class JoinedError(DataError):
+    """What several errors say, in one."""
+
+    def __init__(self, errors: Sequence[DataError], *, n_files: int) -> None:
+        self.errors: list[DataError] = [
+            inner
+            for error in errors
+            for inner in (error.errors if isinstance(error, JoinedError) else [error])
+        ]
+        lines: list[str] = []
+        for error in self.errors:
+            shown = [f"  {line}" for line in error.problems[: _NAMED + 1]]
+            if len(error.problems) > len(shown):
+                shown[-1] = f"  ... and {len(error.problems) - _NAMED:,} more."
+            lines += [error.message, *shown]
+        super().__init__(f"{len(self.errors)} things are wrong with the {n_files} files:", lines)
+
+
 def joined_errors(errors: Sequence[DataError], *, n_files: int) -> DataError:
-    """One error that says what several say."""
-    if len(errors) == 1:
-        return errors[0]
-    lines = []
-    for error in errors:
-        lines += [error.message, *(f"  {line}" for line in error.problems[:_NAMED] if line)]
-        if len(error.problems) > _NAMED:
-            lines.append(f"  ... and {len(error.problems) - _NAMED} more.")
-    return DataError(f"{len(errors)} things are wrong with the {n_files} files:", lines)
+    """The only error, or one that says what all say."""
+    return errors[0] if len(errors) == 1 else JoinedError(errors, n_files=n_files)
