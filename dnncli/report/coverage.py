@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MARKED = 40  # levels up to which each has a mark
 _APART = 0.09  # of the width or height of the axes, between two names
+_CLOSE = 1e-9  # levels are fractions of small whole numbers, so doubles differ by far less
 _LEAST_RANGE = 0.02  # of an axis: smaller differences are not blown up
 
 # Recall, by what becomes of a positive that is left to people.
@@ -68,7 +69,9 @@ def coverage_plot(
     has_truth = any(level.accuracy_decided is not None for level in levels)
     has_recall = any(level.recall_missed is not None for level in levels)
     asked = float(agree or 0)
-    chosen = next((place for place, level in enumerate(levels) if level.agree >= asked), None)
+    chosen = next(
+        (place for place, level in enumerate(levels) if level.agree >= asked - _CLOSE), None
+    )
     coverage = _column(levels, "coverage")
     with drawn(path, size=(11.6 if has_recall else 6.4, 5.8), names=[positive or ""]) as figure:
         first, *second = figure.subplots(1, 1 + has_recall, squeeze=False)[0]
@@ -174,7 +177,7 @@ def _ring(axes: "Axes", x: float, y: float) -> None:
 
 def _line(axes: "Axes", x: float) -> None:
     """Where the chosen point lies."""
-    axes.axvline(x, color=FAINT, linewidth=1.2, linestyle=(0, (4, 2)), zorder=0)
+    axes.axvline(x, color=FAINT, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
 
 
 def _limit(axes: "Axes", x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
@@ -222,6 +225,8 @@ def _said(levels: Sequence[CoverageLevel], chosen: int | None, asked: float) -> 
     needed = f"agreement ≥ {asked:.4g}" if asked else "no agreement asked for"
     if level.needed is not None:
         needed += f" ({level.needed} models)"
+    if level.recall_missed is not None:
+        needed = f"and dashed line: {needed}"
     lines = [
         f"○ {needed}: coverage {level.coverage:.4f}, {level.review_rows:,} rows left to people"
     ]

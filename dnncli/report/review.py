@@ -17,42 +17,15 @@ if TYPE_CHECKING:
     import polars as pl
 
 _BLOCK = 1_000_000  # rows written at a time
-
-
-def review_order(
-    decisions: Decisions,
-    ids: "pl.Series",
-    *,
-    index: NDArray[np.integer] | None = None,
-    positive: int | None = None,
-) -> NDArray[np.int64]:
-    """(R,) rows without a decision by falling risk.
-
-    Risk is the positive class's share of the support. Equal ones follow by falling mutual
-    information of the members, then by falling entropy, then by id. About a row without any vote
-    nothing is known: it has the mean risk of all rows that have one, and the highest entropy.
-
-    Args:
-        decisions: of K items.
-        ids: (N,).
-        index: (N,) item of each row; None: the items are the rows.
-        positive: class index; None: there is no risk, and the rest decides.
-    """
-    import polars as pl
-
-    place = np.arange(len(decisions)) if index is None else index
-    open_items = np.flatnonzero(decisions.decision == NO_DECISION)
-    rank = np.full(len(decisions), -1, np.int64)
-    rank[open_items] = _ranks(decisions, open_items, place, positive)
-    rows = np.flatnonzero(rank[place] >= 0)
-    table = pl.DataFrame({"rank": rank[place[rows]], "id": ids.gather(rows), "row": rows})
-    return table.sort("rank", "id")["row"].to_numpy()
+_DECIMALS = 12  # to which numbers are the same
 
 
 def risks(
     decisions: Decisions, positive: int, *, place: NDArray[np.integer]
 ) -> NDArray[np.float64]:
-    """(K,) the positive class's share of the support; see `review_order`.
+    """(K,) the positive class's share of the support.
+
+    Nothing is known about a row without any vote: it has the mean risk of all rows with one.
 
     Args:
         decisions: of K items.
@@ -62,8 +35,48 @@ def risks(
     total = decisions.support.sum(axis=1)
     known = total > 0
     share = np.divide(decisions.support[:, positive], total, out=np.zeros(len(total)), where=known)
-    rows = np.bincount(place, minlength=len(total))
-    return np.where(known, share, (share @ rows) / max(int(rows[known].sum()), 1))
+    if not known.all():
+        rows = np.bincount(place, minlength=len(total)) * known
+        # Each distinct share once, so that the order of the rows does not change the last bit.
+        distinct, which = np.unique(share, return_inverse=True)
+        mean = distinct @ np.bincount(which, rows) / max(int(rows.sum()), 1)
+        share = np.where(known, share, mean)
+    return share
+
+
+def review_order(
+    decisions: Decisions,
+    ids: "pl.Series",
+    *,
+    place: NDArray[np.integer],
+    risk: NDArray[np.float64] | None = None,
+) -> NDArray[np.int64]:
+    """(R,) rows without a decision by falling risk.
+
+    Equal ones follow by falling mutual information of the members, then by falling entropy, then
+    by id. Nothing is less certain than a row without any vote.
+
+    Args:
+        decisions: of K items.
+        ids: (N,).
+        place: (N,) item of each row.
+        risk: (K,); None: the rest decides.
+    """
+    items = np.flatnonzero(decisions.decision == NO_DECISION)
+    rank = np.full(len(decisions), -1, np.int64)
+    rank[items] = _ranks(
+        [
+            # NaN: without any vote. The last bits of sums depend on the order of the classes.
+            np.round(np.nan_to_num(key[items], nan=np.inf), _DECIMALS)
+            for key in (risk, decisions.mutual_information, decisions.entropy)
+            if key is not None
+        ]
+    )
+    rows = np.flatnonzero(rank[place] >= 0)
+    shown = ids.gather(rows)
+    if not shown.is_sorted():  # sorting millions of texts takes seconds
+        rows = rows[shown.arg_sort().to_numpy()]
+    return rows[np.argsort(rank[place[rows]], kind="stable")]
 
 
 def write_review(
@@ -94,55 +107,41 @@ def write_review(
     Returns:
         R, the number of lines.
     """
-    order = review_order(decisions, ids, index=index, positive=positive)
+    import polars as pl
+
     place = np.arange(len(decisions)) if index is None else index
     risk = None if positive is None else risks(decisions, positive, place=place)
+    order = review_order(decisions, ids, place=place, risk=risk)
     with written(path) as neighbour, neighbour.open("wb") as file:
         for start in range(0, max(len(order), 1), _BLOCK):
             rows = order[start : start + _BLOCK]
-            items = place[rows]
-            table = _lines(
-                decisions.take(items), ids.gather(rows), classes,
-                risk=None if risk is None else risk[items],
-            )  # fmt: skip
+            items, item = np.unique(place[rows], return_inverse=True)
+            about = _columns(decisions.take(items), classes, risk if risk is None else risk[items])
+            table = pl.DataFrame({"id": ids.gather(rows)}).hstack(about[item])
             table.write_csv(file, include_header=start == 0)
             progress("Writing the review queue", start + len(rows), len(order))
     return len(order)
 
 
-def _ranks(
-    decisions: Decisions,
-    items: NDArray[np.int64],
-    place: NDArray[np.integer],
-    positive: int | None,
-) -> NDArray[np.int64]:
-    """Where each item stands, from 0; items that nothing tells apart share a rank."""
-    keys = []
-    if positive is not None:
-        keys.append(risks(decisions, positive, place=place)[items])
-    if decisions.mutual_information is not None:
-        keys.append(decisions.mutual_information[items])
-    keys.append(decisions.entropy[items])
-    # NaN: without any vote; nothing is less certain.
-    falling = np.stack([-np.nan_to_num(key, nan=np.inf) for key in keys])
+def _ranks(keys: Sequence[NDArray[np.float64]]) -> NDArray[np.int64]:
+    """Where each item stands by falling keys, from 0; those with equal keys share a rank."""
+    falling = -np.stack(keys)
     order = np.lexsort(falling[::-1])
-    differs = np.append(0, (np.diff(falling[:, order], axis=1) != 0).any(axis=0))
-    ranks = np.empty(len(items), np.int64)
-    ranks[order] = np.cumsum(differs[: len(items)])
+    falling = falling[:, order]
+    differs = (falling[:, 1:] != falling[:, :-1]).any(axis=0)
+    ranks = np.zeros(len(order), np.int64)
+    ranks[order[1:]] = np.cumsum(differs)
     return ranks
 
 
-def _lines(
-    decisions: Decisions,
-    ids: "pl.Series",
-    classes: Sequence[str],
-    *,
-    risk: NDArray[np.float64] | None,
+def _columns(
+    decisions: Decisions, classes: Sequence[str], risk: NDArray[np.float64] | None
 ) -> "pl.DataFrame":
+    """What the queue says about each item."""
     import polars as pl
 
     leader, second = _first_two(decisions.support)
-    columns = {"id": ids}
+    columns = {}
     if risk is not None:
         columns["risk"] = pl.Series(risk)
     columns["status"] = _words([status.word for status in Status], decisions.status)
