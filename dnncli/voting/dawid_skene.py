@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.results import Progress, no_progress
 from dnncli.voting.ballots import NO_VOTE, Ballots
 
 _FLOOR = 1e-10  # of shares: a habit never seen is unlikely, not impossible
@@ -39,6 +40,7 @@ def dawid_skene(
     prior: Literal["estimated", "votes"] = "estimated",
     tolerance: float = 1e-12,
     most_iterations: int = 10_000,
+    progress: Progress = no_progress,
 ) -> DawidSkene:
     """Likeliest classes, class shares and confusion matrices, by expectation maximisation.
 
@@ -61,7 +63,8 @@ def dawid_skene(
         ballots: votes.
         prior: "votes" keeps the class shares that the posteriors begin with.
         tolerance: the largest change of a posterior that ends it.
-        most_iterations: at least 1.
+        most_iterations: at least 1; votes that are noise need thousands.
+        progress: told of every iteration.
 
     Returns:
         Without any vote the prior is even. The habits of a model towards a class that no row is
@@ -83,6 +86,7 @@ def dawid_skene(
     shares = _prior(rows * posteriors, possible)
     converged, iterations = False, 0
     while not converged and iterations < most_iterations:
+        progress("estimating habits", iterations, most_iterations)
         iterations += 1
         joint = rows * posteriors
         if prior == "estimated":
