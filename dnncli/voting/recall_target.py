@@ -81,10 +81,7 @@ def choose_rule(
     if best.targets.n_negative == 0:
         warnings.append("no row belongs to the rest: what a threshold costs cannot be seen.")
     elif point.n_flagged == best.targets.n_positive + best.targets.n_negative:
-        warnings.append(
-            f"{best.rule} flags every row: at recall {_text(recall)} no candidate tells the "
-            "classes apart."
-        )
+        warnings.append(_flags_all(best, candidates[best.rule], is_positive, recall))
     return RuleChoice(
         rule=best.rule,
         threshold=point.threshold,
@@ -119,6 +116,21 @@ def _least_work(table: tuple[Candidate, ...]) -> tuple[Candidate, Point]:
     if not options:
         raise ValueError("is_positive must hold a positive: recall needs one.")
     return min(options, key=lambda option: (option[1].n_flagged, -option[1].tp))
+
+
+def _flags_all(chosen: Candidate, scores: NDArray, is_positive: ArrayLike, recall: Share) -> str:
+    if chosen.k != 0:
+        return (
+            f"{chosen.rule} flags every row: at recall {_text(recall)} no candidate tells the "
+            "classes apart."
+        )
+    votes = np.asarray(scores)[np.asarray(is_positive, bool)]
+    n_without = int(np.count_nonzero(votes == 0))
+    return (
+        f"{chosen.rule} flags every row: {n_without:,} of the {len(votes):,} positives have no "
+        f"vote at all, so that 1 vote finds {1 - n_without / len(votes):.4g} of them, which is "
+        f"too few for recall {_text(recall)}."
+    )
 
 
 def _refusal(targets: Targets, recall: Share, confidence: Share, *, n_candidates: int) -> str:

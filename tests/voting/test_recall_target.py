@@ -99,10 +99,21 @@ def test_the_certificate_survives_the_choice_among_many_rules(monkeypatch):
 
 def test_a_target_that_no_rule_tells_apart_is_said():
     truth = np.arange(100) < 70
-    found = choose_rule({"k-of-m": np.zeros(100, int)}, truth, recall=0.95, confidence=0.95)
-    assert (found.k, found.certified, found.point.n_flagged) == (0, True, 100)
+    found = choose_rule({"mean": np.zeros(100)}, truth, recall=0.95, confidence=0.95)
+    assert (found.k, found.certified, found.point.n_flagged) == (None, True, 100)
     assert found.warnings == (
-        "k-of-m flags every row: at recall 0.95 no candidate tells the classes apart.",
+        "mean flags every row: at recall 0.95 no candidate tells the classes apart.",
+    )
+
+
+def test_positives_without_a_vote_are_said_when_one_vote_is_too_few():
+    truth = np.arange(100) < 80
+    votes = np.where(np.arange(100) < 72, 3, 0)
+    found = choose_rule({"k-of-m": votes}, truth, recall=0.95, confidence=0.95)
+    assert (found.k, found.threshold, found.certified) == (0, 0.0, True)
+    assert found.warnings == (
+        "k-of-m flags every row: 8 of the 80 positives have no vote at all, so that 1 vote finds "
+        "0.9 of them, which is too few for recall 0.95.",
     )
 
 
