@@ -24,6 +24,7 @@ LARGEST_SIDE = 8192  # pixels; more could not be held in memory as one batch
 Epochs = Annotated[int, Field(ge=0)]
 Normalize = Literal["auto", "minmax", "minmax-signed", "zscore", "unit", "none"]
 NORMALIZATIONS: tuple[str, ...] = get_args(Normalize)
+Annotators = Literal["majority", "at-least", "staple", "mean"]
 ClassWeight = str | dict[str, NonNegative]
 Monitor = Literal["auto", "f", "accuracy", "loss", "precision-at-recall"]
 
@@ -51,6 +52,9 @@ class DataConfig(Config):
     group_by: str = ""  # "parent", a regular expression with one group, or empty
     on_bad: Literal["skip", "error"] = "skip"  # what to do about unreadable pictures
     max_pixels: Count = 178_956_970  # pictures with more pixels are not read
+    annotators: Annotators | None = None  # how masks of several people become one; None: one each
+    annotators_k: Count | None = None  # of at-least: so many must mark a pixel
+    ignore_zone: bool = False  # pixels that annotators dispute are of no class
     cache_mb: Annotated[int, Field(ge=0)] = 96  # decoded pictures kept in memory up to this size
 
 
@@ -289,7 +293,7 @@ def _check_parts(config: TrainConfig) -> TrainConfig:
         (registry.OPTIMIZERS, config.optimizer.name, "optimizer", ""),
         (registry.SCHEDULES, config.optimizer.schedule, "schedule", ""),
     )
-    problems = []
+    problems = _annotator_problems(config.data)
     for table, name, kind, free in checks:
         if name == free:
             continue
@@ -306,8 +310,16 @@ def _check_parts(config: TrainConfig) -> TrainConfig:
     if len(problems) == 1:
         raise ConfigError(problems[0])
     if problems:
-        raise ConfigError("Names that are not known:", problems)
+        raise ConfigError("Settings that cannot be:", problems)
     return config
+
+
+def _annotator_problems(data: DataConfig) -> list[str]:
+    if (data.annotators == "at-least") != (data.annotators_k is not None):
+        return ["data.annotators_k: is for annotators = 'at-least', which needs it."]
+    if data.ignore_zone and data.annotators in (None, "mean"):
+        return ["data.ignore_zone: is for annotators = 'majority', 'at-least' or 'staple'."]
+    return []
 
 
 def as_toml(config: TrainConfig) -> str:

@@ -91,9 +91,10 @@ def consensus_maps(
 ) -> MapsResult:
     """Merge masks, edge maps or value maps of the same pictures into one of each.
 
-    Masks go by majority, weighted, k-of-m or staple; 255 in the result is undecided. Edge maps and probabilities (grey pictures, or .npz of floats) go by mean or
-    weighted. OUT gets `maps/` (`maps.npz` if all targets are .npz of values), `decisions.csv` with
-    one line per picture, and `agreement.json`.
+    Masks go by majority, weighted, k-of-m or staple; 255 in the result is undecided. Edge maps
+    and probabilities (grey pictures, or .npz of floats) go by mean or weighted. OUT gets `maps/`
+    (`maps.npz` if all targets are .npz of values), `decisions.csv` with one line per picture, and
+    `agreement.json`.
 
     Args:
         targets: two or more folders or .npz files, one per model.
@@ -248,6 +249,9 @@ def _positive(sets: MapSets, positive: str | None, *, is_needed: bool) -> int | 
     if sets.classes is None:
         return None
     names = sets.classes.names
+    by_value = dict(zip(map(str, sets.classes.values), names))  # 0 and 1 have names, too
+    if positive not in names:
+        positive = by_value.get(positive or "", positive)
     if positive is not None and positive not in names:
         raise ConfigError(
             f"--positive {positive}: no such class.{suggest(positive, names)} "
@@ -322,7 +326,8 @@ def _remarks(merger: MaskMerger, options: Mapping[str, Any]) -> list[str]:
     remarks = []
     if merger.classes.is_white:
         remarks.append(
-            "255 is taken as the foreground (--binary). In the result it is 1, and 255 is undecided."
+            "255 is taken as the foreground (--binary). In the result that is 1, and 255 is "
+            "undecided."
         )
     ties, pixels = merger.status_counts["tie"], sum(p.pixels for p in merger.pictures)
     if ties and options["tie"] == "abstain":
