@@ -18,6 +18,7 @@ from dnncli.voting.rules import NO_DECISION, VoteOptions, check_positive, majori
 
 NEAR = Fraction(999, 1000)  # models that agree more often are near duplicates
 
+_BLOCK = 1 << 16  # rows worked on at a time: they stay in the cache
 _NAMED = 5  # duplicates named in a warning
 
 
@@ -107,13 +108,18 @@ def worth(
     hits = [
         _of_patterns(by_truth, votes, positive) for votes in (*ballots.patterns.T, plain.decision)
     ]
-    hits.append(_of_rows(labels, decision, positive))
+    rights = [source.right for source in hits[: len(ballots.models)]]
+    place = min(range(len(rights)), key=lambda model: (-rights[model], ballots.models[model]))
+    best = ballots.models[place]
+    cells = _cells(ballots, place, labels, decision, positive)
+    hits.append(_of_cells(cells, has_positive=positive is not None))
     *single, equal, consensus = _scores(hits, confidence=confidence)
     members = dict(zip(ballots.models, single))
-    best = min(members, key=lambda name: (-members[name].right_rows, name))
-    on_all, on_decided, on_positives = _compare(
-        labels, decision, ballots, best, positive=positive, confidence=confidence
-    )
+    on_all = _compared(cells, best, confidence=confidence)
+    on_decided = _compared(cells[1:], best, confidence=confidence)
+    on_positives = None
+    if positive is not None:
+        on_positives = _compared(cells[:, :, :, 1:], best, confidence=confidence)
     if agreed is None:
         agreed = agreement(ballots.patterns, ballots.counts, n_classes=n_classes)
     duplicates = _duplicates(ballots.models, agreed, near)
@@ -187,47 +193,54 @@ def _of_patterns(by_truth: NDArray, votes: NDArray, positive: int | None) -> _Hi
     )
 
 
-def _of_rows(labels: NDArray, decision: NDArray, positive: int | None) -> _Hits:
-    known = labels >= 0
-    flags = known & (decision == positive)
+def _cells(
+    ballots: Ballots, model: int, labels: NDArray, decision: NDArray, positive: int | None
+) -> NDArray[np.int64]:
+    """(2, 2, 2, 2, 2) rows of known truth, by five questions about each, 1 for yes: decided;
+    consensus right; member right; of the positive class; decided for the positive class."""
+    sums = np.zeros(1 << 5, np.int64)
+    votes = np.ascontiguousarray(ballots.patterns[:, model])
+    wanted = -2 if positive is None else positive  # no label, and no decision
+    for start in range(0, len(labels), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        truth, said = labels[part], decision[part]
+        code = np.zeros(len(truth), np.uint8)
+        for is_so in (
+            said != NO_DECISION,
+            said == truth,
+            votes[ballots.index[part]] == truth,
+            truth == wanted,
+            said == wanted,
+        ):
+            code <<= 1
+            code |= is_so
+        sums += np.bincount(code[truth >= 0], minlength=len(sums))
+    return sums.reshape((2,) * 5)
+
+
+def _of_cells(cells: NDArray[np.int64], *, has_positive: bool) -> _Hits:
+    """Of the consensus."""
     return _Hits(
-        n=_count(known),
-        decided=_count(known & (decision != NO_DECISION)),
-        right=_count(known & (decision == labels)),
-        positives=None if positive is None else _count(labels == positive),
-        flagged=_count(flags),
-        tp=_count(flags & (labels == positive)),
+        n=int(cells.sum()),
+        decided=int(cells[1].sum()),
+        right=int(cells[:, 1].sum()),
+        positives=int(cells[:, :, :, 1].sum()) if has_positive else None,
+        flagged=int(cells[..., 1].sum()),
+        tp=int(cells[:, :, :, 1, 1].sum()),
     )
 
 
-def _compare(
-    labels: NDArray,
-    decision: NDArray,
-    ballots: Ballots,
-    best: str,
-    *,
-    positive: int | None,
-    confidence: float,
-) -> tuple[Comparison, Comparison, Comparison | None]:
-    """On all rows of known truth, on the decided ones, and on the positives."""
-    votes = ballots.votes(ballots.models.index(best))
-    only_consensus = (decision == labels) & (votes != labels)
-    only_member = (votes == labels) & (decision != labels)
-
-    def among(rows: NDArray[np.bool_]) -> Comparison:
-        first, second = _count(only_consensus & rows), _count(only_member & rows)
-        return Comparison(
-            member=best,
-            n=_count(rows),
-            only_consensus=first,
-            only_member=second,
-            difference=difference(first, second, _count(rows), confidence=confidence),
-            p_value=mcnemar(first, second),
-        )
-
-    known = labels >= 0
-    on_positives = None if positive is None else among(labels == positive)
-    return among(known), among(known & (decision != NO_DECISION)), on_positives
+def _compared(cells: NDArray[np.int64], member: str, *, confidence: float) -> Comparison:
+    """On the rows of these cells."""
+    n, first, second = (int(rows.sum()) for rows in (cells, cells[:, 1, 0], cells[:, 0, 1]))
+    return Comparison(
+        member=member,
+        n=n,
+        only_consensus=first,
+        only_member=second,
+        difference=difference(first, second, n, confidence=confidence),
+        p_value=mcnemar(first, second),
+    )
 
 
 def _effective_models(patterns: NDArray, by_truth: NDArray) -> float:
@@ -294,10 +307,6 @@ def _alike(duplicates: tuple[tuple[str, str, float], ...], near: Fraction) -> li
 
 def _points(share: float) -> str:
     return f"{100 * share:+.2f}"
-
-
-def _count(flags: NDArray[np.bool_]) -> int:
-    return int(np.count_nonzero(flags))
 
 
 def _ratio(part: int, whole: int) -> float:
