@@ -131,7 +131,7 @@ def evaluate_masks(
         nfc=options.nfc,
         progress=progress,
     )
-    true, predicted = _with_void(true, options), _with_void(predicted, options)
+    true, predicted = _with_void(true, predicted, ignore=options.ignore)
     warnings = match_maps(true, [predicted], extra="leave")
     pairs = _read_pairs(true, predicted, threshold=options.threshold, progress=progress)
     code = _code(true, predicted, pairs, options)
@@ -188,8 +188,16 @@ def evaluate_masks(
     return report
 
 
-def _with_void(maps: Maps, options: MaskOptions) -> Maps:
-    return maps if options.ignore is None else replace(maps, void=options.ignore)
+def _with_void(true: Maps, predicted: Maps, *, ignore: int | None) -> tuple[Maps, Maps]:
+    """Both with the number that is no class, if it is known."""
+    if ignore is not None:
+        return replace(true, void=ignore), replace(predicted, void=ignore)
+    # A void class among the names of the truth has that number in the predictions, too. Any other
+    # number of the truth, such as 255, may well mean something else there.
+    is_named = true.void is not None and true.void < len(true.class_names)
+    if is_named and predicted.void is None and not predicted.class_names:
+        predicted = replace(predicted, void=true.void)
+    return true, predicted
 
 
 def _read_pairs(
