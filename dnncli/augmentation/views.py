@@ -64,7 +64,7 @@ def views(count: int, *, flips: Sequence[str] = ()) -> tuple[View, ...]:
 
 
 def _word(axis: str) -> str:
-    return "flip" if axis == "horizontal" else "flip-down"
+    return "flip" if axis == "horizontal" else "flip-vertical"
 
 
 def apply(view: View, images: "tf.Tensor") -> "tf.Tensor":

@@ -60,7 +60,9 @@ def find_model(target: str | Path) -> Path:
             )
         return RunDir(path).best
     if path.is_dir():
-        raise ModelError(f"{path}: is not a run folder: it holds no run.json.")
+        inside = [str(entry) for entry in sorted(path.iterdir()) if is_run(entry)]
+        hint = f" It holds runs: name one, such as {inside[0]}." if inside else ""
+        raise ModelError(f"{path}: is not a run folder: it holds no run.json.{hint}")
     if not path.exists():
         near = suggest(path.name, [p.name for p in path.parent.glob("*")])
         raise ModelError(f"{path}: no such run folder or .keras file.{near}")

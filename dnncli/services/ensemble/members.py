@@ -117,7 +117,7 @@ def predicted(
         files=tuple(member.file for member in members),
         models=tuple(member.rows.model for member in members),
         truth=_truth(rows[0]),
-        class_names=rows[0].dataset.class_names,
+        class_names=tuple(rows[0].card["classes"]),
         split=rows[0].split,
         computed=computed,
         notes=tuple(dict.fromkeys(notes)),

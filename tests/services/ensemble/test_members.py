@@ -10,7 +10,7 @@ from tests_support import write_patterns
 
 import dnncli
 from dnncli.data.predictions import read_predictions
-from dnncli.errors import ConfigError, DataError
+from dnncli.errors import ConfigError, DataError, ModelError
 from dnncli.services.ensemble.members import are_models, predicted
 
 QUICK = {"model": "mlp", "epochs": 1, "augment": "none"}
@@ -99,6 +99,18 @@ def test_predict_takes_the_mean_over_the_views(runs, tmp_path):
     views = probs_of(predicted([runs / "seed-2"], tta=3))
     assert found.metadata["views"] == ["plain", "flip", "left"]
     assert found.probs == pytest.approx(np.mean(list(views.values()), axis=0), abs=1e-6)
+
+
+def test_pictures_without_classes_are_predicted_without_truth(runs, patterns):
+    told = predicted([runs], patterns / "test" / "dots")
+    assert told.truth is None
+    assert told.class_names == ("across", "dots", "down")
+    assert len(read_predictions(told.files[0])) == 6
+
+
+def test_one_run_of_a_folder_must_be_named_where_one_is_needed(runs, tmp_path):
+    with pytest.raises(ModelError, match="It holds runs: name one, such as .*seed-1"):
+        dnncli.predict(runs, out=tmp_path / "p.csv")
 
 
 def test_names_of_runs_that_are_called_alike_hold_their_folder(runs, tmp_path):
