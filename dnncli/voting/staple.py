@@ -35,10 +35,12 @@ def staple(masks: Sequence[NDArray]) -> Staple:
     """Probability of the foreground in each pixel, and each annotator's quality.
 
     Sensitivities and specificities are those under which the masks are likeliest, if pixels are
-    independent of each other; the share of foreground is kept at the mean of all masks. The result
-    is where SimpleITK's STAPLE goes, which stops a little before (differences about 1e-6). If all
-    masks are empty the picture is background and no sensitivity can be known (SimpleITK: NaN
-    everywhere); all full, the other way round.
+    independent of each other; the share of foreground is kept at the mean of all masks. Annotators
+    who mark at random raise that share, and more becomes foreground: `dawid_skene` estimates it.
+
+    The result is where SimpleITK's STAPLE goes, which stops a little before (differences about
+    1e-6). If all masks are empty the picture is background and no sensitivity can be known
+    (SimpleITK: NaN everywhere); all full, the other way round.
 
     Args:
         masks: M arrays (H, W): bool, or 1 for foreground, 0 for background and NO_VOTE where the
