@@ -123,7 +123,7 @@ def write_review(
     return len(order)
 
 
-def _ranks(keys: Sequence[NDArray[np.float64]]) -> NDArray[np.int64]:
+def _ranks(keys: Sequence[NDArray[np.floating]]) -> NDArray[np.int64]:
     """Where each item stands by falling keys, from 0; those with equal keys share a rank."""
     falling = -np.stack(keys)
     order = np.lexsort(falling[::-1])

@@ -139,3 +139,21 @@ def test_risk_is_the_share_of_the_support(positive):
     decisions = majority(ballots, options=VoteOptions())
     expected = (ballots.patterns == positive).mean(axis=1)
     assert risks(decisions, positive, place=ballots.index) == pytest.approx(expected, abs=1e-15)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1))
+def test_the_order_of_rows_models_and_classes_changes_no_queue(tmp_path_factory, seed):
+    votes, _ = drawn_votes(seed, rows=80, missing=0.3, models=5)
+    rng = np.random.default_rng(seed)
+    rows, files, names = rng.permutation(80), rng.permutation(5), rng.permutation(3)
+    moved = np.where(votes < 0, -1, names[votes])[np.ix_(files, rows)]
+    ids = np.array([f"{row:02}" for row in range(80)])
+    path = tmp_path_factory.mktemp("queue") / "r.csv"
+    queues = []
+    for table, order, positive in ((votes, np.arange(80), 1), (moved, rows, int(names[1]))):
+        ballots = ballots_of(table)
+        decisions = majority(ballots, options=ALL_OR_NONE)
+        found = queue(path, decisions, ids[order], index=ballots.index, positive=positive)
+        queues.append([row["id"] for row in found])
+    assert queues[0] == queues[1]
