@@ -193,7 +193,8 @@ def _codes(
         return None
     codes = labels.cast(pl.Enum(names), strict=False)
     if codes.null_count() > labels.null_count():
-        new = [name for name in labels.filter(codes.is_null()).unique().drop_nulls() if name]
+        found = labels.filter(codes.is_null()).unique().drop_nulls()
+        new = sorted(name for name in found if name)
         if new and declared:
             return None
         names += new

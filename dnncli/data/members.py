@@ -106,13 +106,11 @@ class Members:
         errors: list[DataError] = []
         for index, file in enumerate(self.files):
             progress("reading", index, len(self.files))
-            try:
+            with _collected(errors):
                 probs = self._read(file)
-            except DataError as error:
-                errors.append(error)
-                continue
             if not errors:
                 yield index, probs
+                del probs  # the next is read without it
         progress("reading", len(self.files), len(self.files))
         if errors:
             raise joined_errors(errors, n_files=len(self.files))
