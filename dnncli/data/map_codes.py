@@ -13,6 +13,8 @@ from dnncli.errors import ConfigError, DataError
 VOID = -1  # no class: not to be judged in a truth, undecided in a prediction
 WHITE = 255  # what a foreground pixel is in pictures of masks
 
+_MOST_UNDECLARED = 64  # different numbers
+
 _BINARY = (
     "--binary takes 0 as background, 1 and 255 as foreground; --classes 0,255 takes the numbers "
     "as they are; --ignore 255 leaves out pixels that are 255"
@@ -75,11 +77,14 @@ def mask_code(
     if binary:
         return _binary_code(seen, classes or declared, void=void, note=note)
     if not (classes or declared):
+        _check_undeclared(seen, present)
         names, numbers = _by_number(present)
         known = set(present) - {WHITE}
     else:
         names, numbers = _named(classes or declared)
         known = {0, *numbers}
+        if len(set(numbers)) < len(numbers):
+            raise ConfigError(f"--classes: two of {', '.join(names)} are the same number.")
     if void in numbers:
         place = numbers.index(void)
         names.pop(place)
@@ -101,6 +106,17 @@ def _is_two_valued(seen: Sequence[Seen], classes: Sequence[str], void: int | Non
     are_names = not all(name.isdecimal() for name in names)
     allowed = all(values <= {0, WHITE} or values <= {0, 1} for values in sources)
     return len(names) <= 2 and are_names and allowed
+
+
+def _check_undeclared(seen: Sequence[Seen], present: Sequence[int]) -> None:
+    """Refuse to call every grey level of a picture a class."""
+    if len(present) > _MOST_UNDECLARED:
+        most = max(seen, key=lambda source: len(source.values))
+        raise DataError(
+            f"{most.path}: {len(most.values)} different numbers, from {min(most.values)} to "
+            f"{max(most.values)}. If they are grey levels or shares, say --threshold 0.5 where "
+            "they are predictions, or save masks; if they are classes, declare --classes."
+        )
 
 
 def _by_number(present: Sequence[int]) -> tuple[list[str], list[int]]:

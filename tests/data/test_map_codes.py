@@ -100,3 +100,14 @@ def test_unknown_numbers_are_named_with_their_source_and_first_mask():
 def test_the_first_mask_with_each_number_is_remembered():
     masks = {"a": np.array([[0, VOID]]), "b": np.array([[0, 2]])}
     assert first_ids(masks) == {0: "a", 2: "b"}
+
+
+def test_grey_levels_are_not_called_classes_one_by_one():
+    with pytest.raises(DataError, match="source1: 90 different numbers, from 0 to 89.*--threshold"):
+        mask_code(seen({0, 1}, set(range(90))))
+    assert len(mask_code(seen(set(range(64)))).values) == 64
+
+
+def test_two_classes_of_one_number_are_refused():
+    with pytest.raises(ConfigError, match="1, 01 are the same number"):
+        mask_code(seen({0, 1}), classes=("1", "01"))

@@ -1,12 +1,12 @@
 """Scores masks against true masks, picture by picture."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from dnncli.data.align import NORMALIZE_IDS
 from dnncli.data.map_codes import VOID, MaskCode, Seen, first_ids, mask_code
 from dnncli.data.maps import Maps, match_maps, open_maps
 from dnncli.errors import ConfigError, DataError
@@ -70,8 +70,14 @@ def checked_masks(
         ConfigError: naming everything that does not.
     """
     problems = [f"--{name}: is not for masks." for name in others]
-    if undefined not in UNDEFINED:
-        problems.append(f"--undefined: {unknown(undefined, UNDEFINED, kind='value')}")
+    problems += [
+        f"--{option}: {unknown(value, allowed, kind='value')}"
+        for option, value, allowed in (
+            ("undefined", undefined, UNDEFINED),
+            ("normalize-ids", normalize_ids, NORMALIZE_IDS),
+        )
+        if value not in allowed
+    ]
     low, high = BETA_LIMITS
     problems += [
         f"--beta {beta}: must be greater than 0 (from {low:g} to {high:g})."
@@ -80,8 +86,12 @@ def checked_masks(
     ]
     if not 0 < confidence < 1:
         problems.append(f"--confidence {confidence:g}: must lie between 0 and 1, as in 0.95.")
-    if threshold is not None and not math.isfinite(threshold):
-        problems.append(f"--threshold {threshold}: must be a finite number.")
+    if threshold is not None and not 0 <= threshold <= 1:
+        problems.append(
+            f"--threshold {threshold:g}: must lie between 0 and 1; of 8 bits, the level / 255."
+        )
+    if len(set(classes)) < len(classes):
+        problems.append("--classes: a class is named twice.")
     if ignore is not None and ignore < 0:
         problems.append(f"--ignore {ignore}: must be a number of the masks, >= 0.")
     gates = []
