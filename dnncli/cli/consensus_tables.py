@@ -207,6 +207,7 @@ def _pairs(report: "ConsensusReport") -> tuple[list[str], list[list[str]]]:
 def _below(report: "ConsensusReport") -> Iterator[str]:
     for score, reason in report.agreement.reasons.items():
         yield f"{score}: {reason}."
+    yield from report.agreement.remarks
     yield f"Cost: {report.predictions_per_row:.4g} predictions per row."
     if report.consensus is not None:
         yield (

@@ -6,6 +6,7 @@ Shares that the user gives are exact: 0.9 means nine tenths, not the nearest bin
 
 import math
 from bisect import bisect_left
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -23,6 +24,7 @@ Share = float | str | Fraction  # 0.95, "0.95" and "19/20" are the same share
 _CLOSE = 1e-9  # relative; nearer to the limit than this, floating point may not decide
 _EXACT = 20_000  # positives up to which fractions may: they take time with the square
 _DIGITS = 60  # of logarithms: enough for shares that are closer to 1 than any double
+_EXPONENT_DIGITS = 3  # of a share that is written with one
 _STRIDE = 256  # candidates between two whose negatives are counted; each count is one pass
 
 
@@ -96,10 +98,12 @@ def exact_share(name: str, value: Share, *, one: bool = True) -> Fraction:
         ValueError: if it is no number or out of range.
     """
     limits = "(0, 1]" if one else "(0, 1)"
-    try:
-        share = Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
-        share = Fraction(-1)
+    share = Fraction(-1)
+    # "1e-999999999" written out as a fraction would fill the memory.
+    exponent = str(value).lower().partition("e")[2].strip("+-")
+    if len(exponent) <= _EXPONENT_DIGITS:
+        with suppress(ValueError, ZeroDivisionError):
+            share = Fraction(str(value))
     if not 0 < share <= 1 or (share == 1 and not one):
         raise ValueError(f"{name} must lie in {limits}. Got {value}.")
     return share

@@ -4,13 +4,14 @@ Shapes: N rows, M models, C classes, P patterns of votes.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.metrics.agreement import Agreement, agreement
+from dnncli.metrics.agreement import Agreement
 from dnncli.metrics.intervals import proportion_interval
 from dnncli.metrics.paired import Difference, difference, mcnemar
 from dnncli.voting.ballots import NO_VOTE, Ballots
@@ -66,7 +67,6 @@ class Worth:
     against_best_decided: Comparison  # on the rows that the consensus decided
     against_best_positives: Comparison | None  # on the positives: of the recalls
     effective_models: float  # independent models whose errors would cancel out as well
-    duplicates: tuple[tuple[str, str, float], ...]  # pairs and their agreement, highest first
     predictions_per_row: float  # that the consensus costs
     warnings: tuple[str, ...]
 
@@ -78,8 +78,7 @@ def worth(
     *,
     positive: int | None = None,
     confidence: float = 0.95,
-    near: Fraction = NEAR,
-    agreed: Agreement | None = None,
+    used: Sequence[bool] | None = None,
 ) -> Worth:
     """Compare decisions about rows of known truth with the models that they are made of.
 
@@ -92,8 +91,7 @@ def worth(
         decision: (N,) class indices or NO_DECISION, by whatever rule.
         positive: class index, for recall and precision.
         confidence: of the intervals, in (0, 1).
-        near: share of agreement above which two models are near duplicates.
-        agreed: of `metrics.agreement` about all ballots, if it is at hand.
+        used: (M,) whether the decisions need a model; None: all. The cost is that of these.
 
     Raises:
         ValueError: if shapes or indices do not fit.
@@ -120,10 +118,8 @@ def worth(
     on_positives = None
     if positive is not None:
         on_positives = _compared(cells[:, :, :, 1:], best, confidence=confidence)
-    if agreed is None:
-        agreed = agreement(ballots.patterns, ballots.counts, n_classes=n_classes)
-    duplicates = _duplicates(ballots.models, agreed, near)
-    n_votes = int((ballots.patterns != NO_VOTE).sum(axis=1) @ ballots.counts)
+    asked = ballots.patterns if used is None else ballots.patterns[:, np.asarray(used, bool)]
+    n_votes = int((asked != NO_VOTE).sum(axis=1) @ ballots.counts)
     per_row = _ratio(n_votes, len(ballots))
     recalls = [score.recall for score in members.values() if score.recall is not None]
     return Worth(
@@ -138,12 +134,8 @@ def worth(
         against_best_decided=on_decided,
         against_best_positives=on_positives,
         effective_models=_effective_models(ballots.patterns, by_truth),
-        duplicates=duplicates,
         predictions_per_row=per_row,
-        warnings=(
-            *_verdict(on_all, on_decided, per_row, confidence=confidence),
-            *_alike(duplicates, near),
-        ),
+        warnings=_verdict(on_all, on_decided, per_row, confidence=confidence),
     )
 
 
@@ -261,9 +253,16 @@ def _effective_models(patterns: NDArray, by_truth: NDArray) -> float:
     return _ratio(n_models * one_by_one, n * squares - total * total)
 
 
-def _duplicates(
-    models: tuple[str, ...], agreed: Agreement, near: Fraction
+def near_duplicates(
+    models: Sequence[str], agreed: Agreement, *, near: Fraction = NEAR
 ) -> tuple[tuple[str, str, float], ...]:
+    """Pairs of models that agree on more than `near` of the rows, with that share, highest first.
+
+    Args:
+        models: (M,) names.
+        agreed: how far they agree.
+        near: share of the rows that both voted on.
+    """
     found = [
         (models[first], models[second], pair.agreement)
         for (first, second), pair in agreed.pairs.items()
@@ -274,11 +273,11 @@ def _duplicates(
 
 def _verdict(
     on_all: Comparison, on_decided: Comparison, per_row: float, *, confidence: float
-) -> list[str]:
+) -> tuple[str, ...]:
     """A sentence, unless the consensus is shown to be better than the best member."""
     gap = on_all.difference
     if on_all.n == 0 or gap.low > 0:
-        return []
+        return ()
     found = (
         f"{_points(gap.difference)} points of accuracy ({100 * confidence:g} % interval "
         f"{_points(gap.low)} to {_points(gap.high)}) on {on_all.n:,} rows"
@@ -290,19 +289,22 @@ def _verdict(
         )
     verdict = "is worse than" if gap.high < 0 else "is not shown to be better than"
     cost = f"It costs {per_row:.3g} predictions a row instead of 1."
-    return [f"the consensus {verdict} '{on_all.member}' alone: {found}. {cost}"]
+    return (f"the consensus {verdict} '{on_all.member}' alone: {found}. {cost}",)
 
 
-def _alike(duplicates: tuple[tuple[str, str, float], ...], near: Fraction) -> list[str]:
+def duplicates_sentence(
+    duplicates: Sequence[tuple[str, str, float]], *, near: Fraction = NEAR
+) -> tuple[str, ...]:
+    """What `near_duplicates` means for a vote; nothing if there are none."""
     if not duplicates:
-        return []
+        return ()
     named = [f"'{a}' and '{b}' ({share:.6g})" for a, b, share in duplicates[:_NAMED]]
     more = len(duplicates) - _NAMED
     tail = f" and {more} more" if more > 0 else ""
-    return [
+    return (
         f"models that agree on more than {float(near):g} of the rows are near duplicates, and "
-        f"count twice: {', '.join(named)}{tail}."
-    ]
+        f"count twice: {', '.join(named)}{tail}.",
+    )
 
 
 def _points(share: float) -> str:

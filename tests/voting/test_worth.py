@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dnncli.metrics.agreement import agreement
 from dnncli.metrics.paired import difference, mcnemar
 from dnncli.voting.ballots import encode
 from dnncli.voting.rules import NO_DECISION, VoteOptions, majority
-from dnncli.voting.worth import worth
+from dnncli.voting.worth import duplicates_sentence, near_duplicates, worth
 
 
 def drawn(seed, *, rows=500, accuracies=(0.7, 0.8, 0.75), missing=0.0, classes="xyz"):
@@ -108,25 +109,41 @@ def test_equal_models_are_ranked_by_name_whatever_their_order():
     assert judged(encode(votes[::-1], ["c", "b", "a"], "xy"), truth)[0].best_single == "a"
 
 
+def alike(votes, **more):
+    ballots = encode(votes, "abcd"[: len(votes)], "xy")
+    agreed = agreement(ballots.patterns, ballots.counts, n_classes=2)
+    return near_duplicates(ballots.models, agreed, **more)
+
+
 def test_near_duplicates_are_those_that_agree_on_more_than_the_limit():
     truth = np.zeros(1000, int)
     one, two = truth.copy(), truth.copy()
     one[0] = two[:2] = 1
-    ballots = encode([truth, truth, one, two], ["a", "b", "c", "d"], "xy")
-    found, _ = judged(ballots, truth)
+    votes = [truth, truth, one, two]
     # a and c agree on exactly .999 of the rows, which is not more
-    assert found.duplicates == (("a", "b", 1.0),)
-    assert "near duplicates, and count twice: 'a' and 'b' (1)." in found.warnings[-1]
-    found, _ = judged(ballots, truth, near=Fraction(998, 1000))
-    assert [pair[:2] for pair in found.duplicates] == [
+    assert alike(votes) == (("a", "b", 1.0),)
+    assert [pair[:2] for pair in alike(votes, near=Fraction(998, 1000))] == [
         ("a", "b"),
         ("a", "c"),
         ("b", "c"),
         ("c", "d"),
     ]
-    found, _ = judged(encode([truth] * 4, ["a", "b", "c", "d"], "xy"), truth)
-    assert len(found.duplicates) == 6
-    assert found.warnings[-1].endswith(" and 1 more.")
+
+
+def test_near_duplicates_are_named_in_a_sentence():
+    votes = [np.array([0, 1, 0])] * 4
+    assert duplicates_sentence(()) == ()
+    (sentence,) = duplicates_sentence(alike(votes[:2]))
+    assert "near duplicates, and count twice: 'a' and 'b' (1)." in sentence
+    (sentence,) = duplicates_sentence(alike(votes))
+    assert sentence.endswith(" and 1 more.")
+
+
+def test_only_models_that_are_used_cost_predictions():
+    ballots, truth = drawn(0)
+    decision = ballots.votes(1)
+    used = [place == 1 for place in range(len(ballots.models))]
+    assert worth(ballots, truth, decision, used=used).predictions_per_row == 1
 
 
 def test_copies_of_one_model_are_worth_one_model():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.members import Members, open_members
-from dnncli.errors import ConfigError
+from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.counts import decide
 from dnncli.predictions import Predictions
 from dnncli.registry import unknown
@@ -99,7 +99,10 @@ def read_inputs(
     Raises:
         ConfigError, DataError: what does not fit, before anything is computed.
     """
-    members = _open(files, options, names=names, progress=progress)
+    try:
+        members = _open(files, options, names=names, progress=progress)
+    except DataError as error:  # what is wrong with the truth should not take a second attempt
+        raise _with_truths(error, options) from error
     sources = _sources(options, members, given=given)
     class_names = _classes(members, options, [source.truth for source in sources.values()])
     positive = _positive(options, class_names)
@@ -152,6 +155,18 @@ def _open(
         names=names,
         progress=progress,
     )
+
+
+def _with_truths(error: DataError, options: ConsensusOptions) -> DataError:
+    """The error, and what is wrong with the truth files by themselves."""
+    lines = [str(error)]
+    for path in dict.fromkeys((options.truth, options.weights_from, options.truth_val)):
+        try:
+            if path is not None:
+                read_known(Path(path), classes=options.classes, split=None, normalize_ids="none")
+        except DataError as other:
+            lines.append(str(other))
+    return error if len(lines) == 1 else DataError("consensus: files cannot be used:", lines)
 
 
 def _sources(

@@ -119,11 +119,11 @@ def _share(option: str, value: Share, *, one: bool) -> tuple[Fraction | None, li
 def _meant(value: Share) -> str:
     """80 for 80 % is the commonest slip."""
     try:
-        percent = Fraction(str(value).strip().removesuffix("%"))
-    except (ValueError, ZeroDivisionError):
-        return " 80 % is written 0.8, or 4/5."
+        percent = float(str(value).strip().removesuffix("%"))
+    except ValueError:
+        percent = 0.0
     if 1 < percent <= 100:
-        return f" Did you mean {float(percent / 100):g}?"
+        return f" Did you mean {percent / 100:g}?"
     return " 80 % is written 0.8, or 4/5."
 
 
@@ -184,9 +184,13 @@ def _unfit(options: ConsensusOptions) -> list[str]:
         f"--target-recall: is for --method {', '.join(_CHOSEN[1:])}, not {method}.": (
             options.target_recall is not None and method not in _CHOSEN
         ),
-        "--target-recall: chooses the rule itself. Leave out --agree, --k and --tie.": (
-            options.target_recall is not None
-            and (options.agree is not None or options.k is not None or options.tie != "abstain")
+        "--target-recall: chooses the rule itself. Leave out --agree, --k, --tie and "
+        "--min-votes.": options.target_recall is not None
+        and (
+            options.agree is not None
+            or options.k is not None
+            or options.tie != "abstain"
+            or options.min_votes > 1
         ),
     }
     return [line for line, applies in rules.items() if applies]

@@ -19,6 +19,7 @@ from dnncli.voting.recall_target import RuleChoice, choose_rule
 from dnncli.voting.rules import Decisions, Status, VoteOptions, majority, positive_votes
 
 _BLOCK = 1 << 18  # rows worked on at a time
+_COUNTED = ("k-of-m", "weighted")  # without a single vote for it, nothing speaks for a class
 _NO_SCORE = -1.0  # of a row about which no model said anything: below every score
 
 
@@ -58,6 +59,11 @@ def reach(
         recall=options.target_recall or 1,
         confidence=options.confidence,
     )
+    if choice.rule in _COUNTED and choice.threshold <= 0:
+        raise DataError(
+            f"--target-recall {options.target_recall}: only flagging every row reaches it.",
+            choice.warnings,
+        )
     plain = replace(options, k=choice.k if choice.rule == "k-of-m" else None)
     chosen: Method = choice.rule  # type: ignore[assignment]
     weights = weighing if choice.rule == "weighted" else Weighing(how="equal", weights=None)

@@ -4,6 +4,7 @@ Shapes: N rows, V rows with known truth, P patterns of votes, K patterns or rows
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from dnncli.services.ensemble.rule import Ruled
 from dnncli.voting.coverage import KLevel, k_table, remarks
 from dnncli.voting.recall_target import RuleChoice
 from dnncli.voting.rules import Status
-from dnncli.voting.worth import Worth, worth
+from dnncli.voting.worth import Worth, duplicates_sentence, near_duplicates, worth
 
 SCHEMA = "dnncli.consensus/1"
 
@@ -57,7 +58,9 @@ def compared(inputs: Inputs, options: ConsensusOptions, ruled: Ruled) -> Compare
             ruled.rows(known.rows),
             positive=inputs.positive,
             confidence=float(options.certainty),
-            agreed=agreed,
+            used=None
+            if ruled.weighing.weights is None
+            else [w > 0 for w in ruled.weighing.weights],
         )
     ks = None
     if inputs.positive is not None:
@@ -90,7 +93,7 @@ def report(
     n, names = len(ballots), inputs.class_names
     statuses = _status_counts(ruled, n=n)
     decided = np.bincount(ruled.rows() + 1, minlength=len(names) + 1)[1:]
-    weights = ruled.weighing.weights
+    weights, duplicates = ruled.weighing.weights, near_duplicates(ballots.models, found.agreed)
     return ConsensusReport(
         schema=SCHEMA,
         models=ballots.models,
@@ -116,16 +119,18 @@ def report(
         coverage_table=levels_of(inputs, ruled, found.items, denominator=options.denominator),
         k_table=found.ks,
         baselines=None if judged is None else _baselines(judged),
-        duplicates=[] if judged is None else [*judged.duplicates],
+        duplicates=[*duplicates],
         effective_models=None if judged is None else judged.effective_models,
-        predictions_per_row=sum(member.n_votes for member in found.agreed.members) / n,
+        predictions_per_row=_asked(inputs, ruled, found) / n,
         out=None,
         warnings=(
             *warnings,
             *inputs.votes.members.warnings,
             *_chosen_warnings(inputs, ruled),
+            *(() if target is None else target.warnings),
             *_remarks(inputs, options, ruled, found),
             *(() if judged is None else judged.warnings),
+            *duplicates_sentence(duplicates),
         ),
     )
 
@@ -189,6 +194,14 @@ def _chosen_warnings(inputs: Inputs, ruled: Ruled) -> list[str]:
     return lines
 
 
+def _asked(inputs: Inputs, ruled: Ruled, found: Compared) -> int:
+    """Predictions that the decisions need: those of models without weight could be left out."""
+    weights = ruled.weighing.weights or (Fraction(1),) * len(inputs.votes.members.names)
+    return sum(
+        member.n_votes for member, weight in zip(found.agreed.members, weights) if weight > 0
+    )
+
+
 def _selection(models: tuple[str, ...], ruled: Ruled) -> SelectionReport | None:
     found = ruled.weighing.selection
     if found is None:
@@ -223,6 +236,7 @@ def _agreement(models: tuple[str, ...], found: Agreement) -> AgreementReport:
         fleiss_kappa=found.fleiss_kappa,
         krippendorff_alpha=found.krippendorff_alpha,
         reasons=found.reasons,
+        remarks=found.remarks,
         pairwise={f"{models[i]}|{models[j]}": pair for (i, j), pair in found.pairs.items()},
     )
 

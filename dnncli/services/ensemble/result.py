@@ -23,6 +23,7 @@ class AgreementReport:
     fleiss_kappa: float
     krippendorff_alpha: float
     reasons: dict[str, str]
+    remarks: tuple[str, ...]  # which rows a score leaves out
     pairwise: dict[str, Pair]  # "a|b"
 
 

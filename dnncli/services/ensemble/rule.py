@@ -22,6 +22,7 @@ from dnncli.voting.rules import Decisions, VoteOptions
 from dnncli.voting.selection import Selection, select, select_votes
 from dnncli.voting.weights import exact_weights, f_beta_weights, log_odds
 
+_ITERATIONS = 1000  # of Dawid-Skene: votes that say anything need a hundred or two
 _PROBABILITIES = ("mean", "geometric")  # methods that labels are not enough for
 
 
@@ -70,6 +71,8 @@ def method_of(options: ConsensusOptions, *, kind: str) -> Method:
         ConfigError: if the method needs what the files do not hold.
     """
     method = options.method
+    if kind == "label" and options.weight_by == "confidence":
+        raise ConfigError("--weight-by confidence: needs probabilities; the files hold labels.")
     if method == "auto":
         if options.k is not None:
             return "k-of-m"
@@ -82,8 +85,6 @@ def method_of(options: ConsensusOptions, *, kind: str) -> Method:
         raise ConfigError(
             f"--method {method}: needs probabilities, and the files hold labels. Use majority."
         )
-    if kind == "label" and options.weight_by == "confidence":
-        raise ConfigError("--weight-by confidence: needs probabilities; the files hold labels.")
     return method
 
 
@@ -176,7 +177,7 @@ def ruled(
         plain = replace(settings, agree=None)
         return Ruled(decisions=rules.k_of_m(ballots, k=options.k, options=plain), **by_votes)  # type: ignore[arg-type]
     if method == "dawid-skene":
-        learned = dawid_skene(ballots)
+        learned = dawid_skene(ballots, most_iterations=_ITERATIONS, progress=progress)
         return Ruled(
             decisions=_by_posterior(learned, inputs.votes, settings),
             learned=learned,
@@ -191,7 +192,7 @@ def ruled(
     votes = [ballots.votes(model) for model in range(len(ballots.models))]
     return Ruled(
         method=method,
-        decisions=pooled.decide(options=settings, votes=votes),
+        decisions=pooled.decide(options=settings, votes=votes, weights=weighing.weights),
         index=None,
         weighing=weighing,
         probs=pooled.probs,
@@ -219,7 +220,7 @@ def pool(votes: Votes, *, how: PoolHow, weighing: Weighing, progress: Progress) 
 def _by_posterior(learned: DawidSkene, votes: Votes, settings: VoteOptions) -> Decisions:
     patterns = votes.ballots.patterns
     return decide_probs(
-        learned.posteriors,
+        learned.rounded,
         n_votes=(patterns >= 0).sum(axis=1),
         n_models=patterns.shape[1],
         votes=list(patterns.T),
