@@ -12,7 +12,9 @@ from dnncli.cli.options import AsJson, Classes, DataPath, OnBad, parse_classes
 def convert(
     data: DataPath,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A folder, or a file NAME.npz.")],
-    to: Annotated[str, typer.Option("--to", help="folder, numpy or tfrecord.")],
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="FORM", help="folder, numpy or tfrecord.")
+    ] = None,
     shards: Annotated[int, typer.Option(help="TFRecord files for each split.", min=1)] = 1,
     image_size: Annotated[
         str | None, typer.Option(metavar="HxW", help="Stretch all pictures to this many pixels.")
@@ -23,12 +25,26 @@ def convert(
         Path | None, typer.Option(help="A split.csv that replaces the splits of DATA.")
     ] = None,
     on_bad: OnBad = "skip",
+    annotators: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="Masks of several people become one: majority, at-least, staple or mean.",
+        ),
+    ] = None,
+    annotators_k: Annotated[
+        int | None,
+        typer.Option("--annotators-k", metavar="N", help="Of at-least: so many must mark a pixel."),
+    ] = None,
+    ignore_zone: Annotated[
+        bool, typer.Option("--ignore-zone", help="What annotators dispute is of no class.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT if it exists.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Store a data set as class folders, NumPy arrays or TFRecord files.
+    """Store a data set as class folders, NumPy arrays or TFRecord files; or merge annotators.
 
     Example: dnncli data convert sample_data/fashion_mini fashion.npz --to numpy
     """
@@ -47,6 +63,9 @@ def convert(
             classes=parse_classes(classes),
             split_file=split,
             on_bad=on_bad,
+            annotators=annotators,
+            annotators_k=annotators_k,
+            ignore_zone=ignore_zone,
             overwrite=overwrite,
             progress=progress,
         )
@@ -56,10 +75,11 @@ def convert(
     output.skipped(report.problems)
     for note in report.notes:
         output.warn(note)
+    classes_of = f" of {len(report.classes)} classes" if report.classes else ""
     splits = ", ".join(f"{name or 'no split'} {rows:,}" for name, rows in report.splits.items())
     output.lines(
         [
-            f"{report.rows:,} pictures of {len(report.classes)} classes ({splits})",
+            f"{report.rows:,} pictures{classes_of} ({splits})",
             f"{report.files:,} files, {report.bytes:,} bytes in {report.out}",
         ]
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dnncli.data.health import HealthReport
+    from dnncli.services.annotator_report import AnnotatorReport
     from dnncli.services.inspect import InspectReport
 
 
@@ -42,6 +43,7 @@ def inspect(
     Example: dnncli data inspect sample_data/fashion_mini
     """
     from dnncli.config import parse_size
+    from dnncli.services.annotator_report import AnnotatorReport
     from dnncli.services.inspect import inspect as run
 
     size = parse_size(image_size) if image_size else None
@@ -61,6 +63,8 @@ def inspect(
         )
     if as_json:
         output.show_json(report)
+    elif isinstance(report, AnnotatorReport):
+        _show_annotators(report)
     else:
         _show(report)
 
@@ -96,6 +100,40 @@ def _show(report: "InspectReport") -> None:
     ):
         entries = [str(p) for p in health.problems if p.action == action]
         output.lines(_listed(title, entries))
+
+
+def _show_annotators(report: "AnnotatorReport") -> None:
+    splits = ", ".join(f"{name or 'not split'} {count:,}" for name, count in report.splits.items())
+    pictures, found = sum(report.splits.values()), report.agreement
+    sizes = [f"{count:,} of {size}" for size, count in report.sizes.items()]
+    more = f"; {len(sizes) - 5:,} more sizes" if len(sizes) > 5 else ""
+    output.table(
+        ["data set", str(report.root)],
+        [
+            ("pictures", f"{pictures:,}  ({splits})"),
+            ("height x width", "; ".join(sizes[:5]) + more),
+            (report.folder, f"of classes {', '.join(report.classes)}" if found else "grey"),
+            (
+                "annotators",
+                ", ".join(f"{count} for {n:,} pictures" for count, n in report.per_picture.items()),
+            ),
+        ],
+        left=2,
+    )
+    output.table(["annotator", "pictures"], report.annotators.items())
+    if found is not None:
+        rows = [
+            ("pairs of annotators say the same of a pixel", found.observed),
+            ("Krippendorff's alpha (0: as by chance, 1: always)", found.krippendorff_alpha),
+            ("pixels that annotators see differently", report.disputed),
+            ("pixels undecided by a majority, tied", report.ties),
+            *(
+                (f"pixels marked by at least {k} as {report.classes[1]}", share)
+                for k, share in report.marked.items()
+            ),
+        ]
+        output.table(["agreement", "share"], rows)
+    output.lines(report.notes)
 
 
 def _facts(report: "InspectReport") -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dnncli.data.annotators import DRAWN, IMAGES, has_annotators
 from dnncli.data.arrays import has_arrays, read_arrays
 from dnncli.data.dataset import SPLITS, UNLABELLED, Dataset, FileImages, Problem
 from dnncli.data.example_proto import looks_like_records
@@ -115,10 +116,12 @@ def _is_enlarged(path: Path) -> bool:
 
 def _refuse_masks(dataset: Dataset, path: Path) -> None:
     """Refuse pictures beside masks of theirs, which would make two absurd classes."""
-    if dataset.class_names in (("images", "masks"), ("edges", "images"), ("images", "labels")):
+    drawn = [name for name in dataset.class_names if name != IMAGES]
+    if len(drawn) < len(dataset.class_names) and set(drawn) & set(DRAWN):
+        who = " of several annotators" if has_annotators(path) else ""
         raise DataError(
-            f"{path}: holds images and {' and '.join(set(dataset.class_names) - {'images'})}, a "
-            "data set for segmentation or edges; only classification is there yet."
+            f"{path}: holds images and {' and '.join(drawn)}{who}, a data set for segmentation or "
+            "edges; only classification is there yet."
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.annotators import EDGES, has_annotators
 from dnncli.data.array_writer import write_arrays
 from dnncli.data.dataset import ArrayImages, Dataset, FileImages, Problem
 from dnncli.data.detect import open_dataset
@@ -18,6 +19,7 @@ from dnncli.data.record_writer import write_records
 from dnncli.errors import ConfigError, DataError
 from dnncli.registry import unknown
 from dnncli.results import Progress, no_progress, written, written_folder
+from dnncli.services.annotators import ANNOTATORS, Targets, open_targets, write_targets
 
 FORMS = ("folder", "numpy", "tfrecord")
 COLORS = ("auto", "rgb", "grayscale")
@@ -47,13 +49,16 @@ def convert(
     data: Path | str,
     out: Path | str,
     *,
-    to: str,
+    to: str | None = None,
     shards: int = 1,
     image_size: tuple[int, int] | None = None,
     color: str = "auto",
     classes: Sequence[str] = (),
     split_file: Path | str | None = None,
     on_bad: str = "skip",
+    annotators: str | None = None,
+    annotators_k: int | None = None,
+    ignore_zone: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> ConvertReport:
@@ -63,8 +68,11 @@ def convert(
     files are copied as they are, unless `image_size` or `color` asks for other pixels: then they
     become PNG. Arrays hold pictures of one size.
 
+    Pictures that several people drew masks or edges for are written with one map each: see
+    `Targets`.
+
     Args:
-        data: anything `open_dataset` reads.
+        data: anything `open_dataset` reads, or pictures with a folder of maps per annotator.
         out: a folder; for numpy also a file that ends in `.npz`.
         to: "folder", "numpy" or "tfrecord".
         shards: TFRecord files for each split.
@@ -75,6 +83,7 @@ def convert(
         classes: declared order of the classes.
         split_file: CSV whose splits replace those of the data.
         on_bad: as in `open_dataset`.
+        annotators, annotators_k, ignore_zone: for maps of several people, as in `open_targets`.
         overwrite: replace what is at `out`.
 
     Raises:
@@ -82,6 +91,32 @@ def convert(
         DataError: if the data cannot be read, `out` exists, or the form cannot hold the data.
     """
     out = Path(out)
+    if annotators is not None or has_annotators(Path(data)):
+        is_plain = shards == 1 and image_size is None and color == "auto" and split_file is None
+        if to not in (None, "folder") or not is_plain:
+            raise ConfigError(
+                f"{data}: maps of annotators become a folder. Leave out --to, --shards, "
+                "--image-size, --color and --split."
+            )
+        if annotators is None:
+            raise DataError(
+                f"{data}: several people drew maps for its pictures. Say how they become one: "
+                f"--annotators {', '.join(ANNOTATORS)}."
+            )
+        _check_out(Path(data), out, overwrite=overwrite)
+        targets = open_targets(
+            Path(data),
+            annotators=annotators,
+            annotators_k=annotators_k,
+            ignore_zone=ignore_zone,
+            classes=classes,
+            progress=progress,
+        )
+        return _convert_annotated(targets, out, progress=progress)
+    if annotators_k is not None or ignore_zone:
+        raise ConfigError("--annotators-k and --ignore-zone: need --annotators.")
+    if to is None:
+        raise ConfigError(f"--to FORM: is needed. Known: {', '.join(FORMS)}.")
     _check_options(out, to=to, shards=shards, image_size=image_size, color=color)
     _check_out(Path(data), out, overwrite=overwrite)
     dataset = open_dataset(
@@ -121,7 +156,7 @@ def convert(
                     copied=form.as_they_are,
                     progress=progress,
                 )
-    files = [file for file in out.rglob("*") if file.is_file()] if out.is_dir() else [out]
+    files, size = _written(out)
     return ConvertReport(
         data=str(data),
         out=str(out),
@@ -129,13 +164,43 @@ def convert(
         rows=len(dataset),
         classes=dataset.class_names,
         splits=dict(Counter(dataset.splits.tolist())),
-        files=len(files),
-        bytes=sum(file.stat().st_size for file in files),
+        files=files,
+        bytes=size,
         image_size=image_size,
         changed_ids=changed,
         notes=_notes(dataset, to=to, changed=changed),
         problems=dataset.problems,
     )
+
+
+def _convert_annotated(targets: Targets, out: Path, *, progress: Progress) -> ConvertReport:
+    with written_folder(out) as neighbour:
+        write_targets(targets, neighbour, progress=progress)
+    files, size = _written(out)
+    annotated = targets.annotated
+    notes = []
+    if targets.how == "mean" and annotated.folder != EDGES:
+        notes.append("The maps hold shares of the annotators, 0 to 255, and no class numbers.")
+    return ConvertReport(
+        data=str(annotated.root),
+        out=str(out),
+        to="folder",
+        rows=len(annotated),
+        classes=annotated.classes.names if annotated.classes else (),
+        splits=dict(Counter(annotated.splits)),
+        files=files,
+        bytes=size,
+        image_size=None,
+        changed_ids=0,
+        notes=tuple(notes),
+        problems=(),
+    )
+
+
+def _written(out: Path) -> tuple[int, int]:
+    """How many files there are, and their bytes."""
+    files = [file for file in out.rglob("*") if file.is_file()] if out.is_dir() else [out]
+    return len(files), sum(file.stat().st_size for file in files)
 
 
 def _check_options(

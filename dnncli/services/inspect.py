@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dnncli import registry
+from dnncli.data.annotators import has_annotators
 from dnncli.data.dataset import Dataset
 from dnncli.data.detect import open_dataset
 from dnncli.data.health import HealthReport, health, pixel_duplicates
 from dnncli.data.shapes import default_channels, default_image_size
 from dnncli.errors import ConfigError, DataError
 from dnncli.results import Progress, no_progress
+from dnncli.services.annotator_report import AnnotatorReport, inspect_annotated
 
 LABEL_MODES = ("int", "categorical", "binary")
 COLORS = ("auto", "rgb", "grayscale")
@@ -69,11 +71,12 @@ def inspect(
     pixels: bool = False,
     on_bad: str = "skip",
     progress: Progress = no_progress,
-) -> InspectReport:
+) -> InspectReport | AnnotatorReport:
     """Open a data set and report on it. TensorFlow is started only for `model`.
 
     Args:
-        data: class folders, .npz/.npy, TFRecord or a CSV manifest.
+        data: class folders, .npz/.npy, TFRecord or a CSV manifest; or pictures with maps of
+            several annotators, of which `AnnotatorReport` tells.
         classes: declared class names in their order; empty: found in the data.
         split: a split.csv to use.
         model: name of a network whose weights are counted against the training rows.
@@ -90,6 +93,8 @@ def inspect(
         ConfigError: what is wrong with the options.
     """
     _check(label_mode, color, batch_size)
+    if has_annotators(Path(data)):
+        return inspect_annotated(Path(data), classes=classes, progress=progress)
     if model is not None:
         model = registry.check(registry.MODELS, model, kind="model")
     dataset = open_dataset(

@@ -218,6 +218,11 @@ def _val_share(config: TrainConfig) -> float:
 def _settle(config: TrainConfig) -> TrainConfig:
     """Replace `auto` and file names by what they stand for; everything that needs no data."""
     model, loss, fit = config.model, config.loss, config.fit
+    if config.data.annotators is not None:
+        raise ConfigError(
+            f"data.annotators {config.data.annotators}: is for masks or edges, and only "
+            "classification is there yet. `dnncli data convert` merges them."
+        )
     if isinstance(fit.class_weight, str) and fit.class_weight not in regime.CLASS_WEIGHTS:
         fit = replace(fit, class_weight=regime.read_class_weights(fit.class_weight))
     if model.name == "auto":

@@ -55,11 +55,21 @@ class Tally:
                 self._counts.append(0)
             self._counts[place] += count
 
+    @property
+    def patterns(self) -> NDArray[np.int32]:
+        """(P, M) class indices or NO_VOTE."""
+        rows = np.frombuffer(b"".join(self._places), np.int32)
+        return rows.reshape(len(self._places), len(self.models))
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """(P,) pixels of each pattern."""
+        return np.array(self._counts, np.int64)
+
     def agreement(self) -> MapAgreement:
         """Of all pictures together."""
-        patterns = np.frombuffer(b"".join(self._places), np.int32).reshape(-1, len(self.models))
-        counts = np.array(self._counts, np.int64)
-        return _named(agreement(patterns, counts, n_classes=self._n_classes), self.models)
+        found = agreement(self.patterns, self.counts, n_classes=self._n_classes)
+        return _named(found, self.models)
 
 
 def _named(found: Agreement, models: Sequence[str]) -> MapAgreement:
