@@ -62,6 +62,16 @@ def test_a_level_above_all_decides_nothing_and_says_so(tmp_path):
     assert "At the agreement asked for, 0.9, no row is decided." in words(tmp_path / "c.png")
 
 
+def test_a_level_that_is_just_reached_is_the_chosen_one(tmp_path):
+    votes, truth = np.array([[0, 1], [1, 1], [0, 1]]), np.array([0, 1])
+    for name, agree in (("fraction", Fraction(2, 3)), ("double", 2 / 3)):
+        coverage_plot(tmp_path / f"{name}.png", levels_of(votes, truth), n=2, agree=agree)
+        assert (
+            "○ agreement ≥ 0.6667 (2 of 3 models): coverage 1.0000, 0 rows left to people"
+            in words(tmp_path / f"{name}.png")
+        )
+
+
 def test_rows_that_are_all_tied_leave_an_empty_picture(tmp_path):
     votes, truth = np.array([[0, 1], [1, 0]]), np.array([1, 0])
     coverage_plot(tmp_path / "c.png", levels_of(votes, truth), n=2)
