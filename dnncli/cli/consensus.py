@@ -198,6 +198,8 @@ def consensus(
         output.show_json(report)
     else:
         show(report)
+    for note in getattr(report, "notes", ()):
+        output.hint(note)
     for warning in report.warnings:
         output.warn(warning)
     if report.out is not None:

@@ -169,7 +169,7 @@ def consensus(
         decided, target = reach(inputs, options, chosen, weighing, progress=progress)
     both = compared(inputs, options, decided)
     result = report(
-        inputs, options, decided, both, target=target, warnings=found.notes, progress=progress
+        inputs, options, decided, both, target=target, notes=found.notes, progress=progress
     )
     if folder is None:
         return result

@@ -75,7 +75,7 @@ def report(
     found: Compared,
     *,
     target: RuleChoice | None,
-    warnings: tuple[str, ...],
+    notes: tuple[str, ...],
     progress: Progress,
 ) -> ConsensusReport:
     """The report of what was decided and compared.
@@ -86,7 +86,7 @@ def report(
         ruled: the decisions.
         found: of `compared`.
         target: the rule that reaches a recall; None: not asked for.
-        warnings: so far.
+        notes: about the rows.
         progress: told about curves.
     """
     ballots, known, judged = inputs.votes.ballots, inputs.judging, found.worth
@@ -123,8 +123,8 @@ def report(
         effective_models=None if judged is None else judged.effective_models,
         predictions_per_row=_asked(inputs, ruled, found) / n,
         out=None,
+        notes=notes,
         warnings=(
-            *warnings,
             *inputs.votes.members.warnings,
             *_chosen_warnings(inputs, ruled),
             *(() if target is None else target.warnings),

@@ -118,4 +118,5 @@ class ConsensusReport:
     effective_models: float | None
     predictions_per_row: float
     out: Path | None
+    notes: tuple[str, ...]  # which rows these are
     warnings: tuple[str, ...]
