@@ -127,7 +127,7 @@ def open_annotated(
             grey=np.concatenate([entry.grey for entry in images]),
         ),
         drawn=tuple(part.people for part, _ in rows),
-        classes=find_classes(sets, declared=classes, progress=progress) if kind == "mask" else None,
+        classes=_classes(sets, root, folders[0], classes, progress) if kind == "mask" else None,
     )
 
 
@@ -140,6 +140,21 @@ class _Part:
     images: FileImages
     people: dict[str, Maps]
     problems: tuple[str, ...]
+
+
+def _classes(
+    sets: Sequence[Maps], root: Path, folder: str, declared: Sequence[str], progress: Progress
+) -> MapClasses:
+    """Of masks; edges have two."""
+    if folder != EDGES:
+        return find_classes(sets, declared=declared, progress=progress)
+    try:
+        return find_classes(sets, declared=declared, binary=True, progress=progress)
+    except DataError as error:
+        raise DataError(
+            f"{root}: edges that do not hold 0 and 255 only. Merge grey edges by mean:",
+            [error.message, *error.problems],
+        ) from error
 
 
 def _places(root: Path) -> list[Path]:
@@ -205,7 +220,7 @@ def _unfit(
     bare = sorted(set(sizes) - drawn)
     for name, maps in people.items():
         spare = [stem for stem in maps.ids if stem not in sizes]
-        hints = near(spare[:SHOWN], bare or list(sizes))
+        hints = near(spare[:SHOWN], [*bare, *sizes])
         problems += [
             f"{place / name}: '{stem}' has no picture.{hint}" for stem, hint in zip(spare, hints)
         ]

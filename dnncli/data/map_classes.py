@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.map_codes import WHITE, MaskCode, Seen, mask_code
+from dnncli.data.map_codes import WHITE, Seen, mask_code
 from dnncli.data.maps import Maps
 from dnncli.errors import ConfigError, DataError
 from dnncli.results import Progress, no_progress
@@ -107,9 +107,15 @@ def find_classes(
     voids = [maps.void for maps in sets if maps.void is not None]
     void = whose.void if whose.void is not None else min(voids, default=None)
     seen = _seen(sets, progress)
-    code = mask_code(seen, classes=declared, declared=whose.class_names, binary=binary, void=void)
     given = tuple(declared) or whose.class_names
-    _check_values(code, sets[0], is_declared=bool(given))
+    if not given:
+        _check_number(seen)
+    code = mask_code(seen, classes=declared, declared=whose.class_names, binary=binary, void=void)
+    if max(code.values, default=0) >= NO_CLASS:
+        raise ConfigError(
+            f"classes: masks are merged with values below {NO_CLASS}, which marks pixels that stay "
+            f"undecided. Got {max(code.values)}. If 255 is the foreground, say --binary."
+        )
     names, values = code.class_names, code.values
     if 0 not in values and void != 0:
         names, values = (_BACKGROUND if _BACKGROUND not in names else "0", *names), (0, *values)
@@ -157,16 +163,12 @@ def _distinct(mask: NDArray[np.integer]) -> list[int]:
     return np.unique(mask).tolist()
 
 
-def _check_values(code: MaskCode, maps: Maps, *, is_declared: bool) -> None:
-    values = code.values
-    if len(values) > _MOST_VALUES and not is_declared:
+def _check_number(seen: Sequence[Seen]) -> None:
+    """Raise DataError if values are too many to be classes."""
+    values = set().union(*(source.values for source in seen))
+    if len(values) > _MOST_VALUES:
         raise DataError(
-            f"{maps.path}: masks hold {len(values)} values from {min(values)} to {max(values)}, "
+            f"{seen[0].path}: masks hold {len(values)} values from {min(values)} to {max(values)}, "
             "too many for class numbers. For edge maps and probabilities take the mean; else "
             "declare --classes."
-        )
-    if max(values, default=0) >= NO_CLASS:
-        raise ConfigError(
-            f"classes: masks are merged with values below {NO_CLASS}, which marks pixels that stay "
-            f"undecided. Got {max(values)}. If 255 is the foreground, say --binary."
         )

@@ -118,16 +118,11 @@ def open_targets(
     check_annotators(annotators, annotators_k, ignore_zone=ignore_zone)
     annotated = open_annotated(data, classes=classes, progress=progress, soft=annotators == "mean")
     found = annotated.classes
-    if found is not None and found.foreground is None:
-        if annotators == "mean":
-            raise DataError(
-                f"{data}: a mean is of two classes. Its masks have {len(found.names)}: "
-                f"{', '.join(found.names[:8])}. Take majority or staple."
-            )
-        if annotated.folder == EDGES:
-            raise DataError(
-                f"{data}: edges with {len(found.names)} values are grey. Merge them by mean."
-            )
+    if found is not None and found.foreground is None and annotators == "mean":
+        raise DataError(
+            f"{data}: a mean is of two classes. Its masks have {len(found.names)}: "
+            f"{', '.join(found.names[:8])}. Take majority or staple."
+        )
     few = [
         f"{annotated.ids[row]}: {len(annotated.by(row))} annotators"
         for row in range(len(annotated))

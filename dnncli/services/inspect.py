@@ -94,6 +94,10 @@ def inspect(
     """
     _check(label_mode, color, batch_size)
     if has_annotators(Path(data)):
+        if model is not None or split is not None or pixels:
+            raise ConfigError(
+                f"{data}: holds maps of annotators. --model, --split and --pixels are for classes."
+            )
         return inspect_annotated(Path(data), classes=classes, progress=progress)
     if model is not None:
         model = registry.check(registry.MODELS, model, kind="model")

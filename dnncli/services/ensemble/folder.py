@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dnncli.services.ensemble.report import Compared
     from dnncli.services.ensemble.result import ConsensusReport
 
-_REPORT = "consensus.json"
+REPORT = "consensus.json"
 
 
 def check_out(folder: Path) -> None:
@@ -28,7 +28,7 @@ def check_out(folder: Path) -> None:
     if not folder.exists():
         return
     try:
-        found = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
+        found = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found = None
     earlier = isinstance(found, dict) and str(found.get("schema")).startswith("dnncli.consensus/")
@@ -101,4 +101,4 @@ def write_folder(
             else {name: score.accuracy for name, score in found.worth.members.items()},
             progress=progress,
         )
-        write_json(neighbour / _REPORT, report)
+        write_json(neighbour / REPORT, report)

@@ -2,38 +2,17 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnncli.data.map_writer import write_maps
-from dnncli.errors import ConfigError
-from dnncli.results import Progress, plain, write_json, write_text, written_folder
+from dnncli.results import Progress, write_json, write_text, written_folder
+from dnncli.services.ensemble.folder import REPORT, check_out
 from dnncli.services.ensemble.map_merge import MapReport, MaskMerger, ValueMerger
 
 if TYPE_CHECKING:
     from dnncli.services.ensemble.maps import MapsResult
-
-_REPORT = "agreement.json"
-
-
-def check_map_folder(folder: Path) -> None:
-    """Refuse to replace anything but an empty folder or an earlier consensus.
-
-    Raises:
-        ConfigError: if something else is there.
-    """
-    if not folder.exists():
-        return
-    try:
-        found = json.loads((folder / _REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = {}
-    if isinstance(found, dict) and str(found.get("schema")).startswith("dnncli.consensus/"):
-        return
-    if not (folder.is_dir() and not any(folder.iterdir())):
-        raise ConfigError(f"--out {folder}: exists and is no consensus. Give another name.")
 
 
 def write_map_folder(
@@ -55,7 +34,7 @@ def write_map_folder(
         ConfigError: if something else is there.
         DataError: if a map cannot be read or written.
     """
-    check_map_folder(folder)
+    check_out(folder)
     kind = merger.sets.sets[0].kind
     with written_folder(folder) as neighbour:
         place = neighbour / ("maps.npz" if kind == "value" else "maps")
@@ -66,9 +45,8 @@ def write_map_folder(
             write_maps(place, merger.maps(progress))
         found = result()
         write_text(neighbour / "decisions.csv", _table(found.per_image))
-        report = plain(found)
-        del report["per_image"], report["out"]
-        write_json(neighbour / _REPORT, report)
+        write_json(neighbour / REPORT, found)
+        write_json(neighbour / "agreement.json", found.agreement)
     return found
 
 

@@ -16,7 +16,8 @@ from dnncli.metrics.scores import Undefined
 from dnncli.metrics.thresholds import Share, exact_share
 from dnncli.registry import suggest, unknown
 from dnncli.results import Progress, no_progress
-from dnncli.services.ensemble.map_folder import check_map_folder, write_map_folder
+from dnncli.services.ensemble.folder import check_out
+from dnncli.services.ensemble.map_folder import write_map_folder
 from dnncli.services.ensemble.map_merge import MapReport, MaskMerger, ValueMerger
 from dnncli.services.ensemble.map_sets import MapSets, open_sets
 from dnncli.services.ensemble.map_tally import MapAgreement
@@ -93,8 +94,8 @@ def consensus_maps(
 
     Masks go by majority, weighted, k-of-m or staple; 255 in the result is undecided. Edge maps
     and probabilities (grey pictures, or .npz of floats) go by mean or weighted. OUT gets `maps/`
-    (`maps.npz` if all targets are .npz of values), `decisions.csv` with one line per picture, and
-    `agreement.json`.
+    (`maps.npz` if all targets are .npz of values), `decisions.csv` with one line per picture,
+    `agreement.json`, and the result as `consensus.json`.
 
     Args:
         targets: two or more folders or .npz files, one per model.
@@ -136,7 +137,7 @@ def consensus_maps(
     share = _checked(kind, method, given, has_weights=bool(weights), has_truth=truth is not None)
     folder = None if out is None else Path(out)
     if folder is not None:
-        check_map_folder(folder)
+        check_out(folder)
     sets = open_sets(
         paths,
         kind=kind,
