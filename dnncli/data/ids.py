@@ -88,12 +88,33 @@ def rows_of(wanted: "pl.Series", ids: "pl.Series") -> NDArray[np.int64]:
     Returns:
         (M,) rows in [0, N), or MISSING.
     """
-    # Joining hashes takes a quarter of the time and memory of joining text. Two ids may share a
+    # Sorting hashes takes a fraction of the time and memory of joining text. Two ids may share a
     # hash, so what was found is compared; then the text decides.
-    rows = _join(wanted.hash(), ids.hash())
-    if len(rows) == len(wanted) and _are_at(wanted, ids.rechunk(), rows):  # many chunks: slow
+    rows = _places(wanted.hash().to_numpy(), ids.hash().to_numpy())
+    if _are_at(wanted, ids.rechunk(), rows):  # picking from many chunks is slow
         return rows
     return _join(wanted, ids)
+
+
+def _places(wanted: NDArray[np.integer], keys: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Where each number stands among `keys` (one of the places, if it is there twice), or MISSING.
+
+    Args:
+        wanted: (M,) numbers.
+        keys: (N,) numbers.
+    """
+    rows = np.full(len(wanted), MISSING, np.int64)
+    if not len(keys):
+        return rows
+    order, places = np.argsort(wanted), np.argsort(keys)
+    wanted, keys = wanted[order], keys[places]
+    if np.array_equal(wanted, keys):
+        rows[order] = places
+        return rows
+    found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    same = keys[found] == wanted
+    rows[order[same]] = places[found[same]]
+    return rows
 
 
 def _are_at(wanted: "pl.Series", ids: "pl.Series", rows: NDArray[np.int64]) -> bool:
