@@ -139,6 +139,15 @@ def consensus(
             help="any: one column of any numbers, which are averaged.", rich_help_panel=FILES
         ),
     ] = "unit",
+    binary: Annotated[
+        bool,
+        typer.Option(
+            "--binary", help="0 is background, 1 and 255 are foreground.", rich_help_panel=MAPS
+        ),
+    ] = False,
+    ignore: Annotated[
+        int | None, typer.Option(help="Number that is no class.", rich_help_panel=MAPS)
+    ] = None,
     ignore_zone: Annotated[
         bool,
         typer.Option(
@@ -189,6 +198,8 @@ def consensus(
             nan=nan,
             normalize_ids=normalize_ids,
             scores=scores,
+            binary=binary,
+            ignore=ignore,
             ignore_zone=ignore_zone,
             out=out,
             decisions=decisions,

@@ -1,7 +1,8 @@
 """`dnncli consensus`: what several models, or people, say together about the same rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from dnncli.data.align import NORMALIZE_IDS
@@ -20,7 +21,7 @@ from dnncli.services.ensemble.options import ConsensusOptions, checked
 from dnncli.services.ensemble.recall import reach
 from dnncli.services.ensemble.report import compared, report
 from dnncli.services.ensemble.result import ConsensusReport
-from dnncli.services.ensemble.rule import method_of, ruled, weigh
+from dnncli.services.ensemble.rule import early_pooling, method_of, ruled, weigh
 from dnncli.services.ensemble.values import ValuesReport, average_values
 from dnncli.voting.rules import DENOMINATORS, VOTE_TIES
 
@@ -55,6 +56,8 @@ def consensus(
     nan: str = "error",
     normalize_ids: str = "none",
     scores: str = "unit",
+    binary: bool = False,
+    ignore: int | None = None,
     ignore_zone: bool = False,
     out: str | Path | None = None,
     decisions: str = "auto",
@@ -94,6 +97,8 @@ def consensus(
         nan: scores that are NaN: "error", or certain of the "positive" class.
         normalize_ids: "nfc" takes ids for equal that differ only in Unicode form.
         scores: "any": files of one column of any numbers, which are averaged.
+        binary: masks hold 0 for the background, 1 or 255 for the foreground.
+        ignore: number in masks that is no class.
         ignore_zone: of masks: pixels that they do not agree on become undecided.
         out: folder for decisions, review queue, tables and pictures.
         decisions: "csv" or "parquet"; "auto": CSV if all files are.
@@ -148,17 +153,21 @@ def consensus(
     else:
         _check_files(data, tta)
         if _are_maps(paths):
-            return _of_maps(
-                paths, options, ignore_zone=ignore_zone, folder=folder, progress=progress
+            of_masks = partial(
+                consensus_maps, binary=binary, ignore=ignore, ignore_zone=ignore_zone
             )
+            return _of_maps(paths, options, of_masks, folder=folder, progress=progress)
         if scores == "any":
             return average_values(paths, options, folder=folder, progress=progress)
         found = Found(files=paths)
-    if ignore_zone or scores == "any":
-        name = "ignore-zone" if ignore_zone else "scores any"
-        raise ConfigError(f"--{name}: is not for these files.")
+    _check_kind(binary=binary, ignore=ignore, ignore_zone=ignore_zone, scores=scores)
     inputs = read_inputs(
-        found.files, options, names=found.names, given=found.sources, progress=progress
+        found.files,
+        options,
+        names=found.names,
+        given=found.sources,
+        pooling=partial(early_pooling, options),
+        progress=progress,
     )
     kind = inputs.votes.members.kind
     chosen = method_of(options, kind=kind)
@@ -197,6 +206,21 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
+def _check_kind(*, binary: bool, ignore: int | None, ignore_zone: bool, scores: str) -> None:
+    problems = [
+        f"--{name}: is not for these files."
+        for name, given in (
+            ("binary", binary),
+            ("ignore", ignore is not None),
+            ("ignore-zone", ignore_zone),
+            ("scores any", scores == "any"),
+        )
+        if given
+    ]
+    if problems:
+        raise ConfigError("consensus:", problems)
+
+
 def _are_maps(paths: Sequence[Path]) -> bool:
     """Whether the targets are masks or maps.
 
@@ -215,8 +239,8 @@ def _are_maps(paths: Sequence[Path]) -> bool:
 def _of_maps(
     paths: Sequence[Path],
     options: ConsensusOptions,
+    join: Callable[..., MapsResult],
     *,
-    ignore_zone: bool,
     folder: Path | None,
     progress: Progress,
 ) -> MapsResult:
@@ -232,7 +256,7 @@ def _of_maps(
         f"--{name}: is not for masks and maps." for name, used in given.items() if used
     ]:
         raise ConfigError("consensus:", problems)
-    return consensus_maps(
+    return join(
         paths,
         method=options.method,
         k=options.k,
@@ -245,7 +269,6 @@ def _of_maps(
         missing=options.missing,
         classes=options.classes,
         normalize_ids=options.normalize_ids,
-        ignore_zone=ignore_zone,
         truth=options.truth,
         betas=options.betas,
         undefined=options.undefined,

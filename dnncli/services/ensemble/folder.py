@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,33 +61,17 @@ def write_folder(
         ConfigError: if something else is there.
     """
     from dnncli.report.consensus import write_consensus_pictures
-    from dnncli.report.review import write_review
 
     check_out(folder)
-    members, decisions = inputs.votes.members, ruled.decisions
-    with written_folder(folder) as neighbour:
-        write_decisions(
-            neighbour / f"decisions{suffix}",
-            members.ids,
-            decisions,
-            index=ruled.index,
-            class_names=inputs.class_names,
-        )
-        write_review(
-            neighbour / "review.csv",
-            decisions,
-            members.ids,
-            inputs.class_names,
-            index=ruled.index,
-            positive=inputs.positive,
-            progress=progress,
-        )
+    with written_folder(folder) as neighbour, ThreadPoolExecutor(1) as beside:
+        # Tables are written by polars, which needs no interpreter: pictures are drawn meanwhile.
+        tables = beside.submit(_write_tables, neighbour, inputs, ruled, suffix=suffix)
         write_json(neighbour / "agreement.json", report.agreement)
         write_consensus_pictures(
             neighbour,
-            decisions=decisions,
+            decisions=ruled.decisions,
             rows=found.items.rows,
-            models=members.names,
+            models=inputs.votes.members.names,
             agreement=found.agreed,
             levels=report.coverage_table,
             k_levels=report.k_table if inputs.judging is not None and report.k_table else (),
@@ -102,3 +87,21 @@ def write_folder(
             progress=progress,
         )
         write_json(neighbour / REPORT, report)
+        tables.result()
+
+
+def _write_tables(folder: Path, inputs: Inputs, ruled: Ruled, *, suffix: str) -> None:
+    from dnncli.report.review import write_review
+
+    ids, names = inputs.votes.members.ids, inputs.class_names
+    write_decisions(
+        folder / f"decisions{suffix}", ids, ruled.decisions, index=ruled.index, class_names=names
+    )
+    write_review(
+        folder / "review.csv",
+        ruled.decisions,
+        ids,
+        names,
+        index=ruled.index,
+        positive=inputs.positive,
+    )

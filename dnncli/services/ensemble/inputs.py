@@ -3,8 +3,9 @@
 Shapes: N rows, V rows with known truth, M models, C classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from dnncli.results import Progress
 from dnncli.services.ensemble.options import ConsensusOptions
 from dnncli.services.ensemble.truths import read_known, rows_known
 from dnncli.voting.ballots import NO_VOTE, Ballots, encode
+from dnncli.voting.pooling import Pool, Pooled, PoolHow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,18 +33,32 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pooling:
+    """How probabilities are summed."""
+
+    how: PoolHow
+    weights: tuple[Fraction, ...] | None  # (M,); None: all alike
+
+
+@dataclass(frozen=True, kw_only=True)
 class Votes:
     """What M models said about some rows."""
 
     members: Members
     ballots: Ballots  # of probabilities: the class with the highest one
     tied: tuple[int, ...]  # (M,) rows whose highest probability belongs to several classes
+    pooled: tuple[Pooling, Pooled] | None = None  # probabilities that were summed while read
 
     def take(self, rows: NDArray[np.int64]) -> "Votes":
         """The same models' votes on only some rows."""
         if len(rows) == len(self.ballots) and (rows[:-1] < rows[1:]).all():
             return self  # all of them, in order
-        return replace(self, members=self.members.take(rows), ballots=self.ballots.take(rows))
+        return replace(
+            self,
+            members=self.members.take(rows),
+            ballots=self.ballots.take(rows),
+            pooled=None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +100,7 @@ def read_inputs(
     *,
     names: Sequence[str] | None,
     given: Mapping[str, Source],
+    pooling: Callable[[Members], Pooling | None],
     progress: Progress,
 ) -> Inputs:
     """Open the models' files and join everything by id and class name.
@@ -94,6 +111,7 @@ def read_inputs(
         names: of the models; None: the stems of the files.
         given: rows with known truth by "judging", "teaching" or "choosing"; the others are read
             from the files that the options name.
+        pooling: how to sum the probabilities while they are read; None: later.
         progress: told about reading.
 
     Raises:
@@ -113,7 +131,7 @@ def read_inputs(
         for role, source in bound.items()
         if not source.files
     }
-    votes = _votes(members, class_names, progress=progress)
+    votes = _votes(members, class_names, pooling=pooling(members), progress=progress)
     known = {}
     for role, source in bound.items():
         if source.files:
@@ -236,20 +254,50 @@ def _bind(source: Source, class_names: tuple[str, ...]) -> Source:
     )
 
 
-def _votes(members: Members, class_names: tuple[str, ...], *, progress: Progress) -> Votes:
+def _votes(
+    members: Members,
+    class_names: tuple[str, ...],
+    *,
+    pooling: Pooling | None = None,
+    progress: Progress,
+) -> Votes:
     """Class indices into `class_names` for every row and model."""
-    found: list[NDArray[np.integer]] = []
-    tied = [0] * len(members.names)
     if members.kind == "label":
         found = [*members.votes()]
         if members.class_names != class_names:
             # NO_VOTE is -1: the last one.
             codes = [*(class_names.index(name) for name in members.class_names), NO_VOTE]
             found = [np.array(codes, np.int32)[column] for column in found]
-    else:
-        for place, probs in members.probs(progress=progress):
-            decisions, ties = decide(probs)
-            found.append(decisions)
-            tied[place] = int(ties.sum())
-    ballots = encode(found, members.names, class_names)
-    return Votes(members=members, ballots=ballots, tied=tuple(tied))
+        ballots = encode(found, members.names, class_names)
+        return Votes(members=members, ballots=ballots, tied=(0,) * len(found))
+    return _read_probs(members, class_names, pooling, progress=progress)
+
+
+def _read_probs(
+    members: Members,
+    class_names: tuple[str, ...],
+    pooling: Pooling | None,
+    *,
+    progress: Progress,
+) -> Votes:
+    """Votes and sums of probabilities, in one pass over the files."""
+    found: list[NDArray[np.integer]] = []
+    tied: list[int] = []
+    pool = None if pooling is None else Pool(len(members), len(class_names), how=pooling.how)
+    weights = None if pooling is None else pooling.weights
+    for place, probs in members.probs(progress=progress):
+        decisions, ties = decide(probs)
+        found.append(decisions)
+        tied.append(int(ties.sum()))
+        if pool is not None:
+            pool.add(probs, weight=1 if weights is None else weights[place])
+        del probs  # before the next one is read
+    pooled = None
+    if pool is not None and pooling is not None:
+        pooled = (pooling, pool.result())
+    return Votes(
+        members=members,
+        ballots=encode(found, members.names, class_names),
+        tied=tuple(tied),
+        pooled=pooled,
+    )

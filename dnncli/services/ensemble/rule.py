@@ -3,16 +3,18 @@
 Shapes: N rows, P patterns of votes, K of them, M models, C classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.members import Members
 from dnncli.errors import ConfigError
 from dnncli.metrics.counts import count
 from dnncli.results import Progress
-from dnncli.services.ensemble.inputs import Inputs, Known, Votes
+from dnncli.services.ensemble.inputs import Inputs, Known, Pooling, Votes
 from dnncli.services.ensemble.options import ConsensusOptions, Method
 from dnncli.services.ensemble.weights import parse_weights
 from dnncli.voting import rules
@@ -23,6 +25,8 @@ from dnncli.voting.selection import Selection, select, select_votes
 from dnncli.voting.weights import exact_weights, f_beta_weights, log_odds
 
 _ITERATIONS = 1000  # of Dawid-Skene: votes that say anything need a hundred or two
+_LEARNING = ("weighted", "selection")  # methods that rows with known truth may teach
+_POOLED = ("mean", "geometric", "weighted")  # methods that average probabilities
 _PROBABILITIES = ("mean", "geometric")  # methods that labels are not enough for
 
 
@@ -105,15 +109,9 @@ def weigh(inputs: Inputs, options: ConsensusOptions, method: Method) -> Weighing
     Raises:
         ConfigError, DataError: if they make no sense, or nothing can be learned.
     """
-    models = inputs.votes.members.names
-    if options.weights:
-        given = exact_weights(parse_weights(options.weights, models), models)
-        return Weighing(how="given", weights=given)
-    if options.weight_by == "confidence":
-        return Weighing(how="confidence", weights=None)
     known = inputs.teaching
-    if known is None or method not in ("weighted", "selection"):
-        return Weighing(how="equal", weights=None)
+    if known is None or method not in _LEARNING:
+        return _unlearned(options, inputs.votes.members.names)
     if method == "selection":
         found = _selected(known, rounds=options.rounds)
         return Weighing(how="selection", weights=found.weights, selection=found)
@@ -122,6 +120,28 @@ def weigh(inputs: Inputs, options: ConsensusOptions, method: Method) -> Weighing
     right, voted = _right(known)
     weights = log_odds(right, voted, n_classes=len(inputs.class_names))
     return Weighing(how="log-odds", weights=weights)
+
+
+def _unlearned(options: ConsensusOptions, models: Sequence[str]) -> Weighing:
+    if options.weights:
+        given = exact_weights(parse_weights(options.weights, models), models)
+        return Weighing(how="given", weights=given)
+    how = "confidence" if options.weight_by == "confidence" else "equal"
+    return Weighing(how=how, weights=None)
+
+
+def early_pooling(options: ConsensusOptions, members: Members) -> Pooling | None:
+    """How probabilities can be summed while they are read; None if that is learned from them.
+
+    Raises:
+        ConfigError: if method or weights do not fit the models.
+    """
+    method = method_of(options, kind=members.kind)
+    weighing = _unlearned(options, members.names)
+    learned = method in _LEARNING and options.weights_from is not None
+    if members.kind == "label" or learned or method not in _POOLED:
+        return None
+    return Pooling(how=pool_how(method, weighing), weights=weighing.weights)
 
 
 def _selected(known: Known, *, rounds: int) -> Selection:
@@ -209,6 +229,9 @@ def pool_how(method: str, weighing: Weighing) -> PoolHow:
 
 def pool(votes: Votes, *, how: PoolHow, weighing: Weighing, progress: Progress) -> Pooled:
     """The models' probabilities as those of one; a model is in memory only while it is added."""
+    asked = Pooling(how=how, weights=weighing.weights)
+    if votes.pooled is not None and votes.pooled[0] == asked:
+        return votes.pooled[1]
     names = votes.members.names
     weights = weighing.weights or (Fraction(1),) * len(names)
     pooled = Pool(len(votes.ballots), len(votes.ballots.class_names), how=how)
