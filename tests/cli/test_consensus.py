@@ -110,6 +110,14 @@ def test_a_mistake_is_one_message_and_writes_nothing(files, words, message):
     assert not (files / "out").exists()
 
 
+def test_the_rule_for_a_target_recall_is_shown(files):
+    words = ["--positive", "P", "--target-recall", "0.5", "--truth-val", files / "truth.csv"]
+    result = run(*of(files), *words)
+    assert result.exit_code == 0, result.output
+    assert "0.5 of 'P', not certified" in result.stdout
+    assert strict(run(*of(files), *words, "--json").stdout)["options"]["target_recall"] == 0.5
+
+
 def test_a_missing_file_is_named(files):
     result = run(*of(files), files / "d.csv")
     assert result.exit_code == 2

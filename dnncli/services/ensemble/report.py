@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dnncli.metrics.agreement import Agreement, agreement
+from dnncli.metrics.thresholds import exact_share
 from dnncli.results import Progress
 from dnncli.services.ensemble.inputs import Inputs
 from dnncli.services.ensemble.judging import Items, items_of, levels_of, scores_of
@@ -162,6 +163,9 @@ def _shown(options: ConsensusOptions) -> dict[str, Any]:
         "betas": options.betas,
         "undefined": options.undefined,
         "rounds": options.rounds,
+        "target_recall": None
+        if options.target_recall is None
+        else float(exact_share("target-recall", options.target_recall, one=True)),
     }
 
 
