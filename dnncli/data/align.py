@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.dataset import UNLABELLED
-from dnncli.data.ids import MISSING, counted, nfc_ids, rows_of
+from dnncli.data.ids import MISSING, counted, nfc_ids, not_found, rows_of
 from dnncli.data.names import near
-from dnncli.errors import SHOWN, DataError
+from dnncli.errors import DataError
 from dnncli.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ NormalizeIds = Literal["none", "nfc"]
 NORMALIZE_IDS: tuple[NormalizeIds, ...] = ("none", "nfc")  # the default comes first
 
 _NAMED = 5  # ids named in a warning
-_SEARCHED = 100_000  # ids searched for one that differs only in form; more would take seconds
 
 
 def align(
@@ -50,9 +49,8 @@ def align(
     Raises:
         DataError: if a row of the truth has no prediction, or classes do not fit.
     """
-    if normalize_ids == "nfc":
-        predictions = replace(predictions, ids=nfc_ids(predictions.ids, names[0]))
-        truth = replace(truth, ids=nfc_ids(truth.ids, names[1]))
+    predictions = normalized(predictions, names[0], normalize_ids=normalize_ids)
+    truth = normalized(truth, names[1], normalize_ids=normalize_ids)
     if predictions.multi_label != truth.multi_label:
         raise ValueError("predictions and truth must both be multi-label, or neither.")
     predictions = _take(predictions, truth, names)
@@ -63,6 +61,20 @@ def align(
     union = tuple(sorted({*predictions.class_names, *truth.class_names}))
     _check_forms(union, names)
     return _with_classes(predictions, union), _with_classes(truth, union)
+
+
+def normalized(table: Predictions, name: str, *, normalize_ids: NormalizeIds) -> Predictions:
+    """The table with its ids in Unicode form NFC, if that is asked for.
+
+    Args:
+        table: predictions or truth.
+        name: of the table, for the message.
+        normalize_ids: "nfc" asks for it.
+
+    Raises:
+        DataError: if two ids become one.
+    """
+    return table if normalize_ids == "none" else replace(table, ids=nfc_ids(table.ids, name))
 
 
 def _take(predictions: Predictions, truth: Predictions, names: tuple[str, str]) -> Predictions:
@@ -91,14 +103,9 @@ def _no_prediction(
     missing: "pl.Series", extra: "pl.Series", truth: Predictions, names: tuple[str, str]
 ) -> tuple[str, list[str]]:
     """Message and problems where ids of the truth are missing."""
-    asked = missing.head(SHOWN).to_list()
-    hints = near(asked, extra.head(_SEARCHED))
-    remedy = "Ids are compared as text, letter by letter"
-    if any("Unicode" in hint for hint in hints):
-        remedy += "; --normalize-ids nfc makes NFC and NFD equal"
+    lines, remedy = not_found(missing, extra)
     if splits := truth.metadata.get("splits", ()):
         remedy += f". --split keeps one of the truth's splits ({', '.join(splits)})"
-    lines = [f"id '{name}'.{hint}" for name, hint in zip(asked, hints)]
     return (
         f"{names[0]}: no prediction for {len(missing)} of the {len(truth)} ids in {names[1]}. "
         f"{remedy}:",

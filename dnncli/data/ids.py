@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.names import near
 from dnncli.errors import SHOWN, DataError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 MISSING = -1  # the row of an id that is not there
 
 _BLOCK = 2**20  # ids compared at a time: copies stay small
+_SEARCHED = 100_000  # ids searched for one that differs only in form; more would take seconds
 
 
 def as_ids(names: Iterable[str]) -> "pl.Series":
@@ -137,6 +139,24 @@ def _join(wanted: "pl.Series", keys: "pl.Series") -> NDArray[np.int64]:
     right = pl.DataFrame({"key": keys}).with_row_index("row")
     rows = left.join(right, on="key", how="left", maintain_order="left")["row"]
     return rows.cast(pl.Int64).fill_null(MISSING).to_numpy()
+
+
+def not_found(
+    ids: "pl.Series", others: "pl.Series", *, shown: int = SHOWN
+) -> tuple[list[str], str]:
+    """A line for each of the first ids that are missing, and how ids are compared.
+
+    Args:
+        ids: those that are missing.
+        others: among which near ones are looked for.
+        shown: lines at most.
+    """
+    asked = ids.head(shown).to_list()
+    hints = near(asked, others.head(_SEARCHED))
+    compared = "Ids are compared as text, letter by letter"
+    if any("Unicode" in hint for hint in hints):
+        compared += "; --normalize-ids nfc makes NFC and NFD equal"
+    return [f"id '{name}'.{hint}" for name, hint in zip(asked, hints)], compared
 
 
 def counted(lines: list[str], count: int) -> list[str]:

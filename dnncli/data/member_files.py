@@ -15,8 +15,7 @@ from dnncli.data.align import NormalizeIds
 from dnncli.data.dataset import UNLABELLED
 from dnncli.data.decisions import labels_of_decisions
 from dnncli.data.frames import Table, read_table
-from dnncli.data.ids import MISSING, check_ids, nfc_ids, rows_of
-from dnncli.data.names import near
+from dnncli.data.ids import MISSING, check_ids, nfc_ids, not_found, rows_of
 from dnncli.data.predictions import class_columns, encode_labels, has_labels
 from dnncli.errors import DataError
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 _NAMED = 5  # ids named of each file
-_SEARCHED = 100_000  # ids searched for one that differs only in form; more would take seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,16 +239,11 @@ def _no_rows(
     path: Path, lacking: "pl.Series", there: "pl.Series", *, other: Path, n_other: int
 ) -> DataError:
     """The error of a file that lacks ids of another, and has the ids `there` instead."""
-    asked = lacking.head(_NAMED).to_list()
-    hints = near(asked, there.head(_SEARCHED))
-    remedy = "Ids are compared as text, letter by letter"
-    if any("Unicode" in hint for hint in hints):
-        remedy += "; --normalize-ids nfc makes NFC and NFD equal"
-    lines = [f"id '{name}'.{hint}" for name, hint in zip(asked, hints)]
+    lines, compared = not_found(lacking, there, shown=_NAMED)
     if len(lacking) > _NAMED:
         lines.append(f"... and {len(lacking) - _NAMED:,} more.")
     return DataError(
-        f"{path}: no row for {len(lacking):,} of the {n_other:,} ids in {other}. {remedy}; "
+        f"{path}: no row for {len(lacking):,} of the {n_other:,} ids in {other}. {compared}; "
         "--missing no-vote counts no vote for them:",
         lines,
     )

@@ -418,3 +418,21 @@ def test_ties_everywhere_are_no_decision_and_no_crash(tmp_path):
     broken = dnncli.consensus(files, truth=truth, positive="P", tie="positive")
     assert broken.status_counts["tie_broken"] == 2
     assert broken.consensus.accuracy == 1 / 2
+
+
+def test_truth_ids_that_nfc_makes_equal_are_named(tmp_path):
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    files = [write_labels(tmp_path / f"{name}.csv", "PN", ids=[composed, "b"]) for name in "ab"]
+    truth = write_labels(tmp_path / "truth.csv", "PNP", ids=[composed, "b", apart])
+    with pytest.raises(DataError, match="truth.csv: in Unicode form NFC, two ids become one"):
+        dnncli.consensus(files, truth=truth, normalize_ids="nfc")
+
+
+def test_numbers_are_judged_by_truth_in_another_unicode_form(tmp_path):
+    for name, unicode_id in (("a", "caf\u00e9"), ("b", "caf\u00e9"), ("truth", "cafe\u0301")):
+        write_probs(tmp_path / f"{name}.csv", [[2.0]], classes=["height"], ids=[unicode_id])
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    report = dnncli.consensus(
+        files, truth=tmp_path / "truth.csv", scores="any", normalize_ids="nfc"
+    )
+    assert report.errors.n == 1

@@ -1,24 +1,20 @@
 """Truth files of a consensus: which rows of the models they are about, and what those are."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.align import NormalizeIds
-from dnncli.data.ids import MISSING, counted, rows_of
-from dnncli.data.names import near
+from dnncli.data.align import NormalizeIds, normalized
+from dnncli.data.ids import MISSING, counted, not_found, rows_of
 from dnncli.data.predictions import read_truth
-from dnncli.errors import SHOWN, DataError
+from dnncli.errors import DataError
 from dnncli.predictions import Predictions
 
 if TYPE_CHECKING:
     import polars as pl
-
-_SEARCHED = 100_000  # ids searched for one that differs only in form
 
 
 def read_known(
@@ -36,9 +32,7 @@ def read_known(
         DataError: what is wrong with it.
     """
     truth = read_truth(path, classes=classes, split=split or "")
-    if normalize_ids == "none":
-        return truth
-    return replace(truth, ids=truth.ids.str.normalize("NFC"))
+    return normalized(truth, str(path), normalize_ids=normalize_ids)
 
 
 def rows_known(truth: Predictions, ids: "pl.Series", *, name: str) -> NDArray[np.int64]:
@@ -60,15 +54,12 @@ def rows_known(truth: Predictions, ids: "pl.Series", *, name: str) -> NDArray[np
     rows = rows_of(truth.ids, ids)
     missing = truth.ids.gather(np.flatnonzero(rows == MISSING))
     if len(missing):
-        asked = missing.head(SHOWN).to_list()
-        hints = near(asked, ids.head(_SEARCHED))
+        lines, compared = not_found(missing, ids)
         splits = truth.metadata.get("splits", ())
         remedy = f" --split keeps one of its splits ({', '.join(splits)})." if splits else ""
-        if any("Unicode" in hint for hint in hints):
-            remedy += " --normalize-ids nfc makes NFC and NFD equal."
         raise DataError(
             f"{name}: truth for other ids: {len(missing)} of its {len(truth)} are not in the "
-            f"models' files. Ids are compared as text, letter by letter.{remedy}",
-            counted([f"id '{one}'.{hint}" for one, hint in zip(asked, hints)], len(missing)),
+            f"models' files. {compared}.{remedy}",
+            counted(lines, len(missing)),
         )
     return rows

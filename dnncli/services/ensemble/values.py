@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.align import NormalizeIds, normalized
 from dnncli.data.frames import write_frame
 from dnncli.data.members import Members, open_members
 from dnncli.data.predictions import read_predictions
@@ -93,7 +94,10 @@ def average_values(
         weights = exact_weights(parse_weights(options.weights, members.names), members.names)
     values = [numbers[:, 0] for _, numbers in members.probs(progress=progress)]
     means = average(values, weights=weights)
-    truth = None if options.truth is None else _truth(options.truth, members.class_names[0])
+    truth = None
+    if options.truth is not None:
+        column, form = members.class_names[0], options.normalize_ids
+        truth = _truth(options.truth, column, normalize_ids=form)
     report = _report(members, values, means, weights, truth=truth, name=str(options.truth))
     if folder is None:
         return report
@@ -124,11 +128,11 @@ def _check(options: ConsensusOptions) -> None:
         raise ConfigError("consensus:", problems)
 
 
-def _truth(path: Path, column: str) -> Predictions:
+def _truth(path: Path, column: str, *, normalize_ids: NormalizeIds) -> Predictions:
     truth = read_predictions(path, scores="any")
     if truth.kind != "score" or truth.class_names != (column,):
         raise DataError(f"{path}: needs the columns id,{column}, as the models' files have them.")
-    return truth
+    return normalized(truth, str(path), normalize_ids=normalize_ids)
 
 
 def _report(
