@@ -1,6 +1,6 @@
 """What a model said about each row: ids with labels, or ids with one score per class."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,6 +39,13 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def with_classes(self, names: tuple[str, ...]) -> "Predictions":
+        """The same labels as indices into `names`, which hold all of their classes."""
+        if self.labels is None or names == self.class_names:
+            return self
+        labels = recoded(self.labels, self.class_names, names).astype(np.int32, copy=False)
+        return replace(self, class_names=names, labels=labels)
+
     def take(self, rows: NDArray[np.integer]) -> "Predictions":
         """The same table with only `rows`, in the given order."""
         # A polars column in many chunks, as Parquet gives it, is many times slower to pick from.
@@ -51,6 +58,24 @@ class Predictions:
             weights=None if self.weights is None else self.weights[rows],
             columns={name: column.rechunk().gather(rows) for name, column in self.columns.items()},
         )
+
+
+def recoded(
+    labels: NDArray[np.integer], names: Sequence[str], wanted: Sequence[str]
+) -> NDArray[np.integer]:
+    """(N,) labels as indices into other class names, as short as before if these fit.
+
+    Args:
+        labels: (N,) indices into `names`, or -1: no label.
+        names: classes of the labels.
+        wanted: class names that hold all of these.
+    """
+    if tuple(names) == tuple(wanted):
+        return labels
+    places = {name: place for place, name in enumerate(wanted)}
+    kind = labels.dtype if len(wanted) <= np.iinfo(labels.dtype).max else np.dtype(np.int64)
+    codes = np.array([*(places[name] for name in names), -1], kind)
+    return codes[labels]
 
 
 def take_rows(matrix: NDArray, rows: NDArray[np.integer]) -> NDArray:

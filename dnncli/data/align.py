@@ -6,9 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dnncli.data.dataset import UNLABELLED
 from dnncli.data.ids import MISSING, counted, nfc_ids, not_found, rows_of
 from dnncli.data.names import near
 from dnncli.errors import DataError
@@ -60,7 +58,7 @@ def align(
         return predictions, truth
     union = tuple(sorted({*predictions.class_names, *truth.class_names}))
     _check_forms(union, names)
-    return _with_classes(predictions, union), _with_classes(truth, union)
+    return predictions.with_classes(union), truth.with_classes(union)
 
 
 def normalized(table: Predictions, name: str, *, normalize_ids: NormalizeIds) -> Predictions:
@@ -144,12 +142,3 @@ def _check_forms(union: Sequence[str], names: tuple[str, str]) -> None:
                 f"{names[0]} and {names[1]}: the classes '{other}' and '{name}' differ only in "
                 "Unicode form (NFC or NFD). Write both in one form."
             )
-
-
-def _with_classes(table: Predictions, names: tuple[str, ...]) -> Predictions:
-    """The same labels as indices into `names`, which hold all of the table's classes."""
-    if table.labels is None:
-        return table
-    codes = [*(names.index(name) for name in table.class_names), UNLABELLED]
-    labels: NDArray[np.int32] = np.array(codes, dtype=np.int32)[table.labels]
-    return replace(table, class_names=names, labels=labels)

@@ -18,6 +18,7 @@ from dnncli.data.frames import Table, read_table
 from dnncli.data.ids import MISSING, check_ids, nfc_ids, not_found, rows_of
 from dnncli.data.predictions import class_columns, encode_labels, has_labels
 from dnncli.errors import DataError
+from dnncli.predictions import recoded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -66,8 +67,7 @@ class Member:
         """Labels as indices into `names`, which hold all of the file's classes."""
         if self.labels is None or names == self.columns:
             return self
-        codes = np.array([*map(names.index, self.columns), UNLABELLED], self.labels.dtype)
-        return replace(self, columns=names, labels=codes[self.labels])
+        return replace(self, columns=names, labels=recoded(self.labels, self.columns, names))
 
 
 def open_member(name: str, path: Path, classes: Sequence[str]) -> tuple[Member, Table]:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from dnncli.data.members import Members, open_members
 from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.counts import decide
-from dnncli.predictions import Predictions
+from dnncli.predictions import Predictions, recoded
 from dnncli.registry import unknown
 from dnncli.results import Progress
 from dnncli.services.ensemble.options import ConsensusOptions
 from dnncli.services.ensemble.truths import read_known, rows_known
-from dnncli.voting.ballots import NO_VOTE, Ballots, encode
+from dnncli.voting.ballots import Ballots, encode
 from dnncli.voting.pooling import Pool, Pooled, PoolHow
 
 
@@ -125,7 +125,10 @@ def read_inputs(
     class_names = _classes(members, options, [source.truth for source in sources.values()])
     positive = _positive(options, class_names)
     _check_numbers(options, n_models=len(members.names))
-    bound = {role: _bind(source, class_names) for role, source in sources.items()}
+    bound = {
+        role: replace(source, truth=source.truth.with_classes(class_names))
+        for role, source in sources.items()
+    }
     rows = {
         role: rows_known(source.truth, members.ids, name=source.name)
         for role, source in bound.items()
@@ -243,17 +246,6 @@ def _check_numbers(options: ConsensusOptions, *, n_models: int) -> None:
         raise ConfigError("consensus:", problems)
 
 
-def _bind(source: Source, class_names: tuple[str, ...]) -> Source:
-    """The same labels as indices into `class_names`."""
-    truth = source.truth
-    if truth.class_names == class_names or truth.labels is None:
-        return source
-    codes = np.array([class_names.index(name) for name in truth.class_names], np.int32)
-    return replace(
-        source, truth=replace(truth, class_names=class_names, labels=codes[truth.labels])
-    )
-
-
 def _votes(
     members: Members,
     class_names: tuple[str, ...],
@@ -263,11 +255,7 @@ def _votes(
 ) -> Votes:
     """Class indices into `class_names` for every row and model."""
     if members.kind == "label":
-        found = [*members.votes()]
-        if members.class_names != class_names:
-            # NO_VOTE is -1: the last one.
-            codes = [*(class_names.index(name) for name in members.class_names), NO_VOTE]
-            found = [np.array(codes, np.int32)[column] for column in found]
+        found = [recoded(column, members.class_names, class_names) for column in members.votes()]
         ballots = encode(found, members.names, class_names)
         return Votes(members=members, ballots=ballots, tied=(0,) * len(found))
     return _read_probs(members, class_names, pooling, progress=progress)
