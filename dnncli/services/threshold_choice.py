@@ -3,7 +3,6 @@
 Shapes: N rows, C classes.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Literal, get_args
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from dnncli.errors import ConfigError, DataError
 from dnncli.metrics import thresholds as rules
 from dnncli.metrics.intervals import proportion_interval
+from dnncli.metrics.threshold_words import refusal_sentence, share_text
 from dnncli.predictions import Predictions
 from dnncli.registry import unknown
 from dnncli.threshold_checks import Rule
@@ -215,7 +215,13 @@ def _some(names: Sequence[str]) -> str:
 def _refusal(entry: ClassThresholds) -> list[str]:
     if entry.certified.feasible or entry.n_positive == 0:
         return []
-    return [f"{refusal_sentence(entry)}."]
+    sentence = refusal_sentence(
+        entry.certified,
+        n_positive=entry.n_positive,
+        recall=entry.target_recall,
+        confidence=entry.confidence,
+    )
+    return [f"{sentence}."]
 
 
 def _remarks(entry: ClassThresholds) -> list[str]:
@@ -230,35 +236,19 @@ def _remarks(entry: ClassThresholds) -> list[str]:
         lines.append("no row belongs to the rest: what a threshold costs cannot be seen.")
     elif entry.point is not None and entry.point.n_flagged == entry.n_positive + entry.n_negative:
         lines.append(
-            f"{entry.chosen} flags every row: at recall {_text(entry.target_recall)} the scores "
-            "do not tell the classes apart."
+            f"{entry.chosen} flags every row: at recall {share_text(entry.target_recall)} the "
+            "scores do not tell the classes apart."
         )
     if ids := entry.forced_flags:
         lines.append(f"{len(ids)} rows without a score are always flagged: {_some(ids)}.")
     return lines
 
 
-def refusal_sentence(entry: ClassThresholds) -> str:
-    """Why a target cannot be certified, what it needs, and what can be."""
-    found, sure = entry.certified, Fraction(str(entry.confidence))
-    needs = (
-        f"needs {found.needed_positives:,}" if found.needed_positives else "needs infinitely many"
-    )
-    best = math.floor(found.best_certifiable_recall * 1000) / 1000  # never more than is true
-    return (
-        f"{entry.n_positive:,} positives; {_text(entry.target_recall)} at {_text(100 * sure)} % "
-        f"confidence {needs}; the best that can be certified is {best:.3f}"
-    )
-
-
-def _text(share: float | Fraction) -> str:
-    return repr(float(share)).removesuffix(".0")
-
-
 def _meaning(classes: dict[str, ClassThresholds]) -> tuple[str, ...]:
     """How the thresholds are to be understood."""
     some = next(iter(classes.values()))
-    target, sure = _text(some.target_recall), _text(100 * Fraction(str(some.confidence)))
+    sure = share_text(100 * Fraction(str(some.confidence)))
+    target = share_text(some.target_recall)
     chosen = {entry.chosen for entry in classes.values()}
     notes = []
     if "certified" in chosen:

@@ -3,15 +3,14 @@
 Shapes: V validation rows, G candidate rules.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dnncli.metrics.thresholds import Certificate, Point, Share, Targets, exact_share, target
+from dnncli.metrics.threshold_words import refusal_sentence, share_text
+from dnncli.metrics.thresholds import Point, Share, Targets, exact_share, target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +76,14 @@ def choose_rule(
     best, point = _least_work(table)
     warnings = []
     if not best.targets.certified.feasible:
-        warnings.append(_refusal(best.targets, recall, confidence, n_candidates=len(table)))
+        sentence = refusal_sentence(
+            best.targets.certified,
+            n_positive=best.targets.n_positive,
+            recall=recall,
+            confidence=confidence,
+            among=f" for the best of {len(table)} rules" if len(table) > 1 else "",
+        )
+        warnings.append(f"{sentence}. Chosen: max_precision, which promises nothing for new rows.")
     if best.targets.n_negative == 0:
         warnings.append("no row belongs to the rest: what a threshold costs cannot be seen.")
     elif point.n_flagged == best.targets.n_positive + best.targets.n_negative:
@@ -121,7 +127,7 @@ def _least_work(table: tuple[Candidate, ...]) -> tuple[Candidate, Point]:
 def _flags_all(chosen: Candidate, scores: NDArray, is_positive: ArrayLike, recall: Share) -> str:
     if chosen.k != 0:
         return (
-            f"{chosen.rule} flags every row: at recall {_text(recall)} no candidate tells the "
+            f"{chosen.rule} flags every row: at recall {share_text(recall)} no candidate tells the "
             "classes apart."
         )
     votes = np.asarray(scores)[np.asarray(is_positive, bool)]
@@ -129,22 +135,5 @@ def _flags_all(chosen: Candidate, scores: NDArray, is_positive: ArrayLike, recal
     return (
         f"{chosen.rule} flags every row: {n_without:,} of the {len(votes):,} positives have no "
         f"vote at all, so that 1 vote finds {1 - n_without / len(votes):.4g} of them, which is "
-        f"too few for recall {_text(recall)}."
+        f"too few for recall {share_text(recall)}."
     )
-
-
-def _refusal(targets: Targets, recall: Share, confidence: Share, *, n_candidates: int) -> str:
-    found: Certificate = targets.certified
-    needs = f"{found.needed_positives:,}" if found.needed_positives else "infinitely many"
-    best = math.floor(found.best_certifiable_recall * 1000) / 1000  # never more than is true
-    among = f" for the best of {n_candidates} rules" if n_candidates > 1 else ""
-    sure = _text(100 * exact_share("confidence", confidence))
-    return (
-        f"{targets.n_positive:,} positives; {_text(recall)} at {sure} % confidence{among} needs "
-        f"{needs}; the best that can be certified is {best:.3f}. Chosen: max_precision, which "
-        "promises nothing for new rows."
-    )
-
-
-def _text(share: Share) -> str:
-    return repr(float(Fraction(str(share)))).removesuffix(".0")
