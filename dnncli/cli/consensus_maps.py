@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dnncli.cli import output
+from dnncli.cli.consensus_tables import agreement_line, agreement_notes
 
 if TYPE_CHECKING:
     from dnncli.metrics.masks import MaskReport
@@ -25,12 +26,7 @@ def show_maps(report: "MapsResult") -> None:
     if len(report.per_image) > _MOST_PICTURES:
         output.lines([f"... and {len(report.per_image) - _MOST_PICTURES:,} more pictures."])
     if report.agreement is not None:
-        output.lines(
-            [
-                *(f"{score}: {reason}." for score, reason in report.agreement.reasons.items()),
-                *report.agreement.remarks,
-            ]
-        )
+        output.lines(agreement_notes(report.agreement))
 
 
 def show_values(report: "ValuesReport") -> None:
@@ -69,13 +65,8 @@ def _of_maps(report: "MapsResult") -> Iterator[tuple[str, str]]:
     statuses = [f"{rows:,} {word}" for word, rows in report.status_counts.items() if rows]
     more = f" ({', '.join(statuses)})" if statuses else ""
     yield "decided", f"{number(report.coverage)} of the pixels{more}"
-    if (found := report.agreement) is not None:
-        yield (
-            "agreement",
-            f"{number(found.observed)} of pairs of votes; unanimous {number(found.unanimous)}; "
-            f"Fleiss kappa {number(found.fleiss_kappa)}, Krippendorff alpha "
-            f"{number(found.krippendorff_alpha)}",
-        )
+    if report.agreement is not None:
+        yield "agreement", agreement_line(report.agreement)
     if report.best_single is not None:
         yield "best model", report.best_single
 

@@ -7,6 +7,7 @@ from dnncli.cli import output
 from dnncli.cli.evaluation import with_interval
 
 if TYPE_CHECKING:
+    from dnncli.services.ensemble.agreed import AgreementReport
     from dnncli.services.ensemble.maps import MapsResult
     from dnncli.services.ensemble.result import ConsensusReport
     from dnncli.services.ensemble.values import ValuesReport
@@ -35,6 +36,20 @@ def show(report: "ConsensusReport | MapsResult | ValuesReport") -> None:
         show_values(report)
 
 
+def agreement_line(found: "AgreementReport") -> str:
+    """How far the models agree, in one line."""
+    return (
+        f"{number(found.observed)} of pairs of votes; unanimous {number(found.unanimous)}; Fleiss "
+        f"kappa {number(found.fleiss_kappa)}, Krippendorff alpha "
+        f"{number(found.krippendorff_alpha)}"
+    )
+
+
+def agreement_notes(found: "AgreementReport") -> list[str]:
+    """Why scores of it are undefined, and what they leave out."""
+    return [*(f"{score}: {reason}." for score, reason in found.reasons.items()), *found.remarks]
+
+
 def _show_rows(report: "ConsensusReport") -> None:
     output.lines(f"{what:<18} {value}" for what, value in _headline(report))
     output.table(*_members(report))
@@ -58,13 +73,7 @@ def _headline(report: "ConsensusReport") -> Iterator[tuple[str, str]]:
     yield "rows", number(report.n)
     statuses = [f"{rows:,} {word}" for word, rows in report.status_counts.items() if rows]
     yield "decided", f"{number(report.coverage)} of them ({', '.join(statuses)})"
-    found = report.agreement
-    yield (
-        "agreement",
-        f"{number(found.observed)} of pairs of votes; unanimous {number(found.unanimous)}; Fleiss "
-        f"kappa {number(found.fleiss_kappa)}, Krippendorff alpha "
-        f"{number(found.krippendorff_alpha)}",
-    )
+    yield "agreement", agreement_line(report.agreement)
     if report.consensus is not None and report.baselines is not None:
         yield from _worth(report)
 
@@ -205,9 +214,7 @@ def _pairs(report: "ConsensusReport") -> tuple[list[str], list[list[str]]]:
 
 
 def _below(report: "ConsensusReport") -> Iterator[str]:
-    for score, reason in report.agreement.reasons.items():
-        yield f"{score}: {reason}."
-    yield from report.agreement.remarks
+    yield from agreement_notes(report.agreement)
     yield f"Cost: {report.predictions_per_row:.4g} predictions per row."
     if report.consensus is not None:
         yield (

@@ -15,7 +15,8 @@ from dnncli.data.annotators import EDGES, Annotated, open_annotated
 from dnncli.errors import DataError
 from dnncli.results import Progress, no_progress
 from dnncli.services.annotators import consensus_of
-from dnncli.services.ensemble.map_tally import MapAgreement, Tally
+from dnncli.services.ensemble.agreed import AgreementReport
+from dnncli.services.ensemble.map_tally import Tally
 from dnncli.voting.maps import MaskRule
 
 
@@ -32,7 +33,7 @@ class AnnotatorReport:
     sizes: dict[str, int]  # height x width -> pictures, the most frequent first
     annotators: dict[str, int]  # name -> pictures that they drew
     per_picture: dict[int, int]  # number of annotators -> pictures
-    agreement: MapAgreement | None  # of all pixels; None if the maps are grey
+    agreement: AgreementReport | None  # of all pixels; None if the maps are grey
     ties: float | None  # share of the pixels with as many votes for one class as for another
     marked: dict[int, float]  # k -> share of the pixels that k annotators or more mark; two classes
     disputed: float | None  # share of the pixels that annotators see differently

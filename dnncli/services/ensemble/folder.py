@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dnncli.services.ensemble.result import ConsensusReport
 
 REPORT = "consensus.json"
+SCHEMA = "dnncli.consensus/1"  # of every consensus: of rows, of maps and of numbers
 
 
 def check_out(folder: Path) -> None:
@@ -32,7 +33,8 @@ def check_out(folder: Path) -> None:
         found = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found = None
-    earlier = isinstance(found, dict) and str(found.get("schema")).startswith("dnncli.consensus/")
+    kind = SCHEMA.partition("/")[0]
+    earlier = isinstance(found, dict) and str(found.get("schema")).startswith(f"{kind}/")
     if not earlier and not (folder.is_dir() and not any(folder.iterdir())):
         raise ConfigError(f"--out {folder}: exists and is no consensus. Give another name.")
 

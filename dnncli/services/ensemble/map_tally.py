@@ -4,30 +4,16 @@ Shapes: M models, C classes, P patterns of votes, K pictures.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.map_codes import VOID
-from dnncli.metrics.agreement import Agreement, Pair, agreement
+from dnncli.metrics.agreement import agreement
 from dnncli.metrics.masks import PixelPairs, pixel_pairs
+from dnncli.services.ensemble.agreed import AgreementReport, agreement_report
 from dnncli.voting.ballots import NO_VOTE, Ballots
 from dnncli.voting.maps import UNDECIDED
-
-
-@dataclass(frozen=True, kw_only=True)
-class MapAgreement:
-    """How far M models agree about the pixels of all pictures. NaN where undefined."""
-
-    observed: float  # share of all pairs of votes that agree
-    unanimous: float  # share of the pixels with two votes or more that nobody disputes
-    fleiss_kappa: float
-    krippendorff_alpha: float
-    reasons: dict[str, str]  # score -> why it is undefined
-    remarks: tuple[str, ...]
-    pairwise: dict[str, Pair]  # "a|b"; rows are pixels
 
 
 class Tally:
@@ -66,23 +52,10 @@ class Tally:
         """(P,) pixels of each pattern."""
         return np.array(self._counts, np.int64)
 
-    def agreement(self) -> MapAgreement:
+    def agreement(self) -> AgreementReport:
         """Of all pictures together."""
         found = agreement(self.patterns, self.counts, n_classes=self._n_classes)
-        return _named(found, self.models)
-
-
-def _named(found: Agreement, models: Sequence[str]) -> MapAgreement:
-    shared: dict[str, Any] = {
-        name: getattr(found, name)
-        for name in ("observed", "unanimous", "fleiss_kappa", "krippendorff_alpha")
-    }
-    return MapAgreement(
-        **shared,
-        reasons=found.reasons,
-        remarks=tuple(remark.replace("row", "pixel") for remark in found.remarks),
-        pairwise={f"{models[i]}|{models[j]}": pair for (i, j), pair in found.pairs.items()},
-    )
+        return agreement_report(found, self.models, unit="pixel")
 
 
 def index_pairs(truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> PixelPairs:

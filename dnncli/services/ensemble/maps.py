@@ -16,11 +16,11 @@ from dnncli.metrics.scores import Undefined
 from dnncli.metrics.thresholds import Share, exact_share
 from dnncli.registry import suggest, unknown
 from dnncli.results import Progress, no_progress
-from dnncli.services.ensemble.folder import check_out
+from dnncli.services.ensemble.agreed import AgreementReport
+from dnncli.services.ensemble.folder import SCHEMA, check_out
 from dnncli.services.ensemble.map_folder import write_map_folder
 from dnncli.services.ensemble.map_merge import MapReport, MaskMerger, ValueMerger
 from dnncli.services.ensemble.map_sets import MapSets, open_sets
-from dnncli.services.ensemble.map_tally import MapAgreement
 from dnncli.services.ensemble.weights import parse_weights
 from dnncli.voting.maps import MaskRule
 from dnncli.voting.rules import Denominator, VoteOptions, VoteTie
@@ -57,7 +57,7 @@ class MapsResult:
     pixels: int
     coverage: float  # share of the pixels that has a class, or a value
     status_counts: dict[str, int]  # pixels
-    agreement: MapAgreement | None
+    agreement: AgreementReport | None
     members: dict[str, MapMember]
     scores: MaskReport | None  # with a truth; undecided pixels are missed ones
     baselines: dict[str, MaskReport]  # "majority" and "best_single", by the mean pooled Dice
@@ -287,7 +287,7 @@ def _result(
     covered = sum(picture.coverage * picture.pixels for picture in merger.pictures)
     habits = masks.habits if masks else None
     return MapsResult(
-        schema="dnncli.consensus/1",
+        schema=SCHEMA,
         kind=sets.sets[0].kind,
         models=sets.names,
         classes=names,

@@ -12,11 +12,12 @@ import numpy as np
 from dnncli.metrics.agreement import Agreement, agreement
 from dnncli.metrics.thresholds import exact_share
 from dnncli.results import Progress
+from dnncli.services.ensemble.agreed import agreement_report
+from dnncli.services.ensemble.folder import SCHEMA
 from dnncli.services.ensemble.inputs import Inputs
 from dnncli.services.ensemble.judging import Items, items_of, levels_of, scores_of
 from dnncli.services.ensemble.options import ConsensusOptions
 from dnncli.services.ensemble.result import (
-    AgreementReport,
     Baselines,
     BestSingle,
     ConsensusReport,
@@ -29,8 +30,6 @@ from dnncli.voting.coverage import KLevel, k_table, remarks
 from dnncli.voting.recall_target import RuleChoice
 from dnncli.voting.rules import Status
 from dnncli.voting.worth import Worth, duplicates_sentence, near_duplicates, worth
-
-SCHEMA = "dnncli.consensus/1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +112,7 @@ def report(
         selection=_selection(ballots.models, ruled),
         learned=_learned(names, ruled),
         target=target,
-        agreement=_agreement(ballots.models, found.agreed),
+        agreement=agreement_report(found.agreed, ballots.models),
         members=_members(inputs, ruled, found),
         scores=None if known is None else scores_of(known, options, ruled, progress=progress),
         consensus=None if judged is None else judged.consensus,
@@ -227,21 +226,6 @@ def _learned(names: tuple[str, ...], ruled: Ruled) -> LearnedReport | None:
         prior=dict(zip(names, found.prior.tolist(), strict=True)),
         iterations=found.iterations,
         converged=found.converged,
-    )
-
-
-def _agreement(models: tuple[str, ...], found: Agreement) -> AgreementReport:
-    return AgreementReport(
-        n=found.n,
-        n_compared=found.n_compared,
-        n_complete=found.n_complete,
-        observed=found.observed,
-        unanimous=found.unanimous,
-        fleiss_kappa=found.fleiss_kappa,
-        krippendorff_alpha=found.krippendorff_alpha,
-        reasons=found.reasons,
-        remarks=found.remarks,
-        pairwise={f"{models[i]}|{models[j]}": pair for (i, j), pair in found.pairs.items()},
     )
 
 

@@ -4,27 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dnncli.metrics.agreement import Pair
+from dnncli.services.ensemble.agreed import AgreementReport
 from dnncli.services.evaluation.result import EvalReport
 from dnncli.voting.coverage import CoverageLevel, KLevel
 from dnncli.voting.recall_target import RuleChoice
 from dnncli.voting.worth import Comparison, Score
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgreementReport:
-    """How far the models agree. NaN is "undefined"; `reasons` says why."""
-
-    n: int  # rows
-    n_compared: int  # rows with two votes or more
-    n_complete: int  # rows with a vote of every model
-    observed: float  # share of all pairs of votes about the same row that agree
-    unanimous: float  # share of the rows with two votes or more in which all votes are the same
-    fleiss_kappa: float
-    krippendorff_alpha: float
-    reasons: dict[str, str]
-    remarks: tuple[str, ...]  # which rows a score leaves out
-    pairwise: dict[str, Pair]  # "a|b"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from dnncli.data.predictions import read_predictions
 from dnncli.errors import ConfigError, DataError
 from dnncli.predictions import Predictions
 from dnncli.results import Progress, write_json, written_folder
-from dnncli.services.ensemble.folder import check_out, decisions_suffix
+from dnncli.services.ensemble.folder import REPORT, SCHEMA, check_out, decisions_suffix
 from dnncli.services.ensemble.options import ConsensusOptions
 from dnncli.services.ensemble.truths import rows_known
 from dnncli.services.ensemble.weights import parse_weights
@@ -162,7 +162,7 @@ def _report(
         if member.errors is not None and member.errors.n
     }
     return ValuesReport(
-        schema="dnncli.consensus/1",
+        schema=SCHEMA,
         kind="value",
         models=members.names,
         value=members.class_names[0],
@@ -206,4 +206,4 @@ def _write(
         }
         frame = pl.DataFrame(columns).fill_nan(None)
         write_frame(frame, {"kind": "value"}, neighbour / f"decisions{suffix}")
-        write_json(neighbour / "consensus.json", report)
+        write_json(neighbour / REPORT, report)
