@@ -14,6 +14,7 @@ from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.thresholds import Share
 from dnncli.predictions import Predictions
 from dnncli.registry import unknown
+from dnncli.services.option_problems import word_problems
 from dnncli.services.threshold_choice import choose, option_problems
 from dnncli.threshold_checks import SCHEMA
 from dnncli.thresholds import Source, Thresholds, write_thresholds
@@ -55,8 +56,7 @@ def threshold(
         ConfigError, DataError: what is wrong, and what to do.
     """
     problems = option_problems(recall, confidence, rule=rule, nan=nan)
-    if normalize_ids not in NORMALIZE_IDS:
-        problems.append(f"--normalize-ids: {unknown(normalize_ids, NORMALIZE_IDS, kind='value')}")
+    problems += word_problems({"normalize-ids": (normalize_ids, NORMALIZE_IDS)})
     if out is not None:
         problems += _out_problems(Path(out))
     if problems:

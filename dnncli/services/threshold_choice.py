@@ -16,6 +16,7 @@ from dnncli.metrics.intervals import proportion_interval
 from dnncli.metrics.threshold_words import refusal_sentence, share_text
 from dnncli.predictions import Predictions
 from dnncli.registry import unknown
+from dnncli.services.option_problems import share_problems, word_problems
 from dnncli.threshold_checks import Rule
 from dnncli.thresholds import (
     Certificate,
@@ -100,19 +101,11 @@ def option_problems(
     recall: rules.Share, confidence: rules.Share, *, rule: str, nan: str
 ) -> list[str]:
     """One line for each option that has no such value."""
-    problems = [
-        f"--{option}: {unknown(value, allowed, kind='value')}"
-        for option, value, allowed in (("rule", rule, RULE_CHOICES), ("nan", nan, NAN))
-        if value not in allowed
+    return [
+        *word_problems({"rule": (rule, RULE_CHOICES), "nan": (nan, NAN)}),
+        *share_problems("recall", recall),
+        *share_problems("confidence", confidence, one=False),
     ]
-    for option, share, one in (("recall", recall, True), ("confidence", confidence, False)):
-        try:
-            rules.exact_share(option, share, one=one)
-        except ValueError:
-            limit = "at most 1" if one else "below 1"
-            line = f"--{option} {share}: must be above 0 and {limit}; 95 % is written 0.95."
-            problems.append(line)
-    return problems
 
 
 def _scores(

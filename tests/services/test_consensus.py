@@ -281,9 +281,9 @@ def test_numbers_of_any_unit_are_averaged(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"agree": "80"}, "--agree 80: must be above 0 and at most 1. Did you mean 0.8?"),
+        ({"agree": "80"}, "--agree 80: must be above 0 and at most 1; 80 % is written 0.8."),
         ({"agree": 0}, "--agree 0: must be above 0"),
-        ({"agree": "0.8x"}, "80 % is written 0.8"),
+        ({"agree": "0.8x"}, "95 % is written 0.95"),
         ({"method": "majorty"}, "Did you mean 'majority'?"),
         ({"tie": "positive"}, "--positive CLASS: is needed by --tie positive"),
         ({"positive": "p"}, "Unknown class 'p'"),
@@ -302,7 +302,7 @@ def test_numbers_of_any_unit_are_averaged(tmp_path):
         ({"min_votes": 0}, "must be at least 1"),
         ({"denominator": "some"}, "--denominator"),
         ({"target_recall": "0.9", "positive": "P"}, "needs --truth-val"),
-        ({"target_recall": "95", "positive": "P"}, "Did you mean 0.95?"),
+        ({"target_recall": "95", "positive": "P"}, "at most 1; 95 % is written 0.95."),
         ({"truth_val": "x.csv"}, "is for --target-recall"),
         ({"weight_by": "confidence"}, "needs probabilities"),
         ({"data": "pictures"}, "is for runs and .keras files"),

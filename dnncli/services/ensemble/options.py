@@ -8,9 +8,14 @@ from typing import Literal, get_args
 
 from dnncli.data.align import NormalizeIds
 from dnncli.errors import ConfigError
-from dnncli.metrics.scores import BETA_LIMITS, Undefined
+from dnncli.metrics.scores import Undefined
 from dnncli.metrics.thresholds import Share, exact_share
-from dnncli.registry import unknown
+from dnncli.services.option_problems import (
+    beta_problems,
+    class_problems,
+    share_problems,
+    word_problems,
+)
 from dnncli.voting.rules import Denominator, VoteTie
 from dnncli.voting.weights import Weight
 
@@ -90,16 +95,12 @@ def checked(
     Raises:
         ConfigError: naming everything that does not.
     """
-    problems = [
-        f"--{option}: {unknown(str(word), [one for one in allowed if one], kind='value')}"
-        for option, (word, allowed) in words.items()
-        if word not in allowed
-    ]
+    problems = [*word_problems(words), *share_problems("confidence", confidence, one=False)]
     exact = None
     if agree is not None:
-        exact, problem = _share("agree", agree, one=True)
-        problems += problem
-    problems += _share("confidence", confidence, one=False)[1]
+        unfit = share_problems("agree", agree)
+        exact = None if unfit else exact_share("agree", agree)
+        problems += unfit
     fields = {option.replace("-", "_"): word for option, (word, _) in words.items()}
     options = ConsensusOptions(agree=exact, confidence=confidence, **fields, **given)  # type: ignore[arg-type]
     problems += [*_numbers(options), *_unfit(options)]
@@ -108,41 +109,15 @@ def checked(
     return options
 
 
-def _share(option: str, value: Share, *, one: bool) -> tuple[Fraction | None, list[str]]:
-    try:
-        return exact_share(option, value, one=one), []
-    except ValueError:
-        limit = "at most 1" if one else "below 1"
-        return None, [f"--{option} {value}: must be above 0 and {limit}.{_meant(value)}"]
-
-
-def _meant(value: Share) -> str:
-    """80 for 80 % is the commonest slip."""
-    try:
-        percent = float(str(value).strip().removesuffix("%"))
-    except ValueError:
-        percent = 0.0
-    if 1 < percent <= 100:
-        return f" Did you mean {percent / 100:g}?"
-    return " 80 % is written 0.8, or 4/5."
-
-
 def _numbers(options: ConsensusOptions) -> list[str]:
-    low, high = BETA_LIMITS
-    problems = [
-        f"--beta {beta}: must be greater than 0 (from {low:g} to {high:g})."
-        for beta in options.betas
-        if not low <= beta <= high
-    ]
+    problems = [*beta_problems(options.betas), *class_problems(options.classes)]
     if options.target_recall is not None:
-        problems += _share("target-recall", options.target_recall, one=True)[1]
+        problems += share_problems("target-recall", options.target_recall)
     for name, value in (("min-votes", options.min_votes), ("rounds", options.rounds)):
         if value < 1:
             problems.append(f"--{name} {value}: must be at least 1.")
     if options.k is not None and options.k < 1:
         problems.append(f"--k {options.k}: must be at least 1: that many models must agree.")
-    if len(set(options.classes)) < len(options.classes):
-        problems.append("--classes: a class is named twice.")
     return problems
 
 
@@ -150,8 +125,6 @@ def _unfit(options: ConsensusOptions) -> list[str]:
     """Options that make no sense together."""
     method, learned = options.method, options.weights_from is not None
     rules = {
-        "--positive CLASS: is needed by --tie positive.": options.tie == "positive"
-        and options.positive is None,
         "--positive CLASS: is needed by --nan positive.": options.nan == "positive"
         and options.positive is None,
         "--positive CLASS: is needed by --target-recall.": options.target_recall is not None

@@ -11,11 +11,17 @@ from dnncli.errors import ConfigError
 from dnncli.metrics.counts import TIES, Tie
 from dnncli.metrics.decisions import NAN, Nan
 from dnncli.metrics.intervals import F_METHODS, FMethod
-from dnncli.metrics.scores import BETA_LIMITS, UNDEFINED, Undefined
-from dnncli.registry import suggest, unknown
+from dnncli.metrics.scores import UNDEFINED, Undefined
+from dnncli.registry import suggest
 from dnncli.services.evaluation.gates import Gate, gate_problems, parse_gate
 from dnncli.services.evaluation.slices import slice_problems
 from dnncli.services.evaluation.verdicts import ThresholdSource, source_of
+from dnncli.services.option_problems import (
+    beta_problems,
+    class_problems,
+    confidence_problems,
+    word_problems,
+)
 from dnncli.thresholds import ClassThresholds, Thresholds, read_thresholds
 
 _LISTED = 10  # classes in a message
@@ -70,31 +76,21 @@ def checked(
         ConfigError: naming everything that does not.
         DataError: if the thresholds file cannot be used.
     """
-    problems = [
-        f"--{option}: {unknown(value, allowed, kind='value')}"
-        for option, value, allowed in (
-            ("undefined", undefined, UNDEFINED),
-            ("tie", tie, TIES),
-            ("normalize-ids", normalize_ids, NORMALIZE_IDS),
-            ("intervals", intervals, F_METHODS),
-            ("nan", nan, NAN),
-        )
-        if value not in allowed
-    ]
-    low, high = BETA_LIMITS
-    problems += [
-        f"--beta {beta}: must be greater than 0 (from {low:g} to {high:g})."
-        for beta in betas
-        if not low <= beta <= high
-    ]
-    if not 0 < confidence < 1:
-        problems.append(f"--confidence {confidence:g}: must lie between 0 and 1, as in 0.95.")
+    problems = word_problems(
+        {
+            "undefined": (undefined, UNDEFINED),
+            "tie": (tie, TIES),
+            "normalize-ids": (normalize_ids, NORMALIZE_IDS),
+            "intervals": (intervals, F_METHODS),
+            "nan": (nan, NAN),
+        }
+    )
+    problems += [*beta_problems(betas), *confidence_problems(confidence)]
     if bins < 1:
         problems.append(f"--bins {bins}: must be at least 1.")
     if classes and positive is not None and positive not in classes:
         problems.append(f"--positive: {no_class(positive, classes)}")
-    if len(set(classes)) < len(classes):
-        problems.append("--classes: a class is named twice.")
+    problems += class_problems(classes)
     if threshold is not None and not math.isfinite(threshold):
         problems.append(f"--threshold {threshold}: must be a finite number.")
     if threshold is not None and thresholds is not None:
