@@ -97,7 +97,8 @@ def _headline(report: "EvalReport") -> Iterator[tuple[str, str]]:
                 ),
             )
     if report.undecided:
-        yield "undecided rows", f"{report.undecided:,} ({report.ties:,} ties)"
+        ties = f" ({report.ties:,} ties)" if report.ties else ""
+        yield "undecided rows", f"{report.undecided:,}{ties}"
 
 
 def _of_positive(report: "EvalReport") -> Iterator[tuple[str, str]]:

@@ -131,8 +131,9 @@ def write_frame(frame: "pl.DataFrame", metadata: dict[str, Any], path: Path) -> 
 def check_suffix(path: Path) -> None:
     """Raise DataError unless the suffix is one of SUFFIXES."""
     if path.suffix not in SUFFIXES:
+        hint = " It is a folder: give the files in it." if path.is_dir() else ""
         raise DataError(
-            f"{path}: is no predictions or truth file. Known suffixes: {', '.join(SUFFIXES)}."
+            f"{path}: is no predictions or truth file. Known suffixes: {', '.join(SUFFIXES)}.{hint}"
         )
 
 

@@ -23,7 +23,7 @@ from dnncli.results import Progress, no_progress
 MapKind = Literal["mask", "edge", "value"]
 
 _NAMED = 5  # ids in a line
-_ARRAYS_OF_TABLES = frozenset(("labels", "probs", "members"))
+_ARRAYS_OF_TABLES = frozenset(("ids", "labels", "probs", "members"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,8 @@ def read_npz(path: Path, *, key: str) -> tuple["pl.DataFrame", str]:
     Raises:
         DataError: if the file is broken, holds pickled objects, or arrays do not fit together.
     """
+    if not zipfile.is_zipfile(path):  # else NumPy takes it for a pickle, and offers to run that
+        raise DataError(f"{path}: cannot be read as NPZ: it is no ZIP archive, or was cut short.")
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

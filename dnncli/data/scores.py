@@ -29,8 +29,8 @@ _CONVERT = (
     "Convert logits by a softmax, exp(x) / sum(exp(x)) over the row, and percentages by / 100."
 )
 _CONVERT_ONE = (  # a softmax over one column is 1
-    "With a threshold, a single score column may hold any finite numbers. Without one, convert "
-    "logits by 1 / (1 + exp(-x)), and percentages by / 100."
+    "With a threshold, or averaged by `consensus --scores any`, a single score column may hold any "
+    "finite numbers. Else convert logits by 1 / (1 + exp(-x)), and percentages by / 100."
 )
 
 
@@ -193,7 +193,11 @@ def check_range(
         convert = _CONVERT if len(names) > 1 else _CONVERT_ONE
         raise DataError(f"{path}: scores outside [0, 1]. {convert}", rows(wrong))
     if nan == "error" and missing.any():
-        raise DataError(f"{path}: scores that are no number. Predict them again:", rows(missing))
+        raise DataError(
+            f"{path}: scores that are no number. Predict them again, or say with --nan positive "
+            "that such a row counts as positive:",
+            rows(missing),
+        )
 
 
 def _finite(dtype: np.dtype) -> tuple[float, float]:
@@ -217,7 +221,7 @@ def with_sum_one(
         lines = [f"id '{ids[int(row)]}': sums to {sums[row]:.6g}" for row in wrong[:SHOWN]]
         raise DataError(
             f"{path}: rows of probabilities must sum to 1 within {_SUM_TOLERANCE}. {_CONVERT} "
-            "Classes that do not exclude each other are read with --multi-label.",
+            "Classes that do not exclude each other are scored by `eval --multi-label`.",
             counted(lines, len(wrong)),
         )
     rough = distance > _EXACT_SUM

@@ -151,7 +151,7 @@ def consensus(
             progress=progress,
         )
     else:
-        _check_files(data, tta)
+        _check_files(options, data, tta)
         if _are_maps(paths):
             of_masks = partial(
                 consensus_maps, binary=binary, ignore=ignore, ignore_zone=ignore_zone
@@ -277,12 +277,14 @@ def _of_maps(
     )
 
 
-def _check_files(data: str | Path | None, tta: int) -> None:
+def _check_files(options: ConsensusOptions, data: str | Path | None, tta: int) -> None:
     problems = [
         f"--{name}: is for runs and .keras files; these are predictions files."
-        for name, given in (("data", data is not None), ("tta", tta > 0))
+        for name, given in (("data", data is not None), ("tta", tta != 0))
         if given
     ]
+    if options.split is not None and options.truth is None:
+        problems.append("--split: picks rows of --truth, which is not given.")
     if problems:
         raise ConfigError("consensus:", problems)
 

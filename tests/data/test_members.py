@@ -148,7 +148,7 @@ def test_a_row_of_empty_cells_is_no_vote(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("nan,nan", "m1.csv: scores that are no number. Predict them again:\n  id 'a', class 'A'"),
+        ("nan,nan", "m1.csv: scores that are no number. Predict them again, or say with --nan "),
         (",1", "m1.csv: cells that are not numbers."),
         ("1,1.5", "m1.csv: scores outside [0, 1]. Convert logits by a softmax"),
         ("inf,0", "m1.csv: scores outside [0, 1]."),

@@ -300,8 +300,8 @@ def test_the_rows_of_one_split_can_be_chosen(tmp_path):
         ("id,A,B\nx,inf,0\n", r"outside \[0, 1\].*\n  id 'x', class 'A': inf"),
         ("id;A;B\nx;1,5;0\n", r"p.csv:1: the columns are separated by ';'. Separate them by comm"),
         ("id,A,B\nx,,0\n", r"A score that is missing is written as nan"),
-        ("id,A\nx,-3\n", r"With a threshold, a single.* convert logits by 1 / \(1 \+ exp\(-x\)\)"),
-        ("id,A,B\nx,0.9,0.9\n", r"do not exclude each other are read with --multi-label"),
+        ("id,A\nx,-3\n", r"With a threshold.* a single.* convert logits by 1 / \(1 \+ exp\(-x\)\)"),
+        ("id,A,B\nx,0.9,0.9\n", r"do not exclude each other are scored by `eval --multi-label`"),
         ("id,A\nx,70\n", r"percentages by / 100.\n  id 'x', class 'A': 70.0"),
         ("id,A,B\nx,0.5,0.6\n", r"must sum to 1 within 0.01.*\n  id 'x': sums to 1.1"),
     ],
@@ -409,7 +409,7 @@ def test_any_finite_score_is_enough_for_a_ranking(tmp_path, suffix):
     [
         ("id,A\nx,1\ny,inf\n", r"not finite. Predict them again:\n  id 'y', class 'A': inf"),
         ("id,A\nx,1\ny,-inf\n", r"not finite"),
-        ("id,A\nx,9\ny,nan\n", r"no number. Predict them again:\n  id 'y', class 'A': nan"),
+        ("id,A\nx,9\ny,nan\n", r"no number. Predict them again, or.*:\n  id 'y', class 'A': nan"),
         ("id,A,B\nx,9,-9\n", r"outside \[0, 1\]. Convert logits by a softmax"),
     ],
 )

@@ -306,6 +306,8 @@ def test_numbers_of_any_unit_are_averaged(tmp_path):
         ({"truth_val": "x.csv"}, "is for --target-recall"),
         ({"weight_by": "confidence"}, "needs probabilities"),
         ({"data": "pictures"}, "is for runs and .keras files"),
+        ({"tta": -1}, "--tta: is for runs and .keras files"),
+        ({"split": "test"}, "--split: picks rows of --truth, which is not given"),
         ({"decisions": "xlsx"}, "--format"),
         ({"betas": [0.0]}, "--beta 0.0"),
         ({"ignore_zone": True}, "--ignore-zone: is not for these files"),
@@ -436,3 +438,17 @@ def test_numbers_are_judged_by_truth_in_another_unicode_form(tmp_path):
         files, truth=tmp_path / "truth.csv", scores="any", normalize_ids="nfc"
     )
     assert report.errors.n == 1
+
+
+def test_what_is_no_predictions_file_is_named(files, tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    np.savez(tmp_path / "wide.npz", ids=np.array(["i0"]), p=np.ones((1, 1)), class_names=["P"])
+    (tmp_path / "torn.npz").write_bytes(b"PK")
+    for name, message in {
+        "notes.txt": r"notes\.txt: is no predictions or truth file",
+        "": r"Known suffixes: \.csv, \.parquet, \.npz\. It is a folder: give the files in it",
+        "wide.npz": "wide.npz: has the arrays ids, p, class_names. Needed: ids, and labels, or",
+        "torn.npz": "torn.npz: cannot be read as NPZ: it is no ZIP archive",
+    }.items():
+        with pytest.raises(DataError, match=message):
+            dnncli.consensus([files[0], tmp_path / name])

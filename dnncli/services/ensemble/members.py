@@ -128,6 +128,8 @@ def _is_model(path: Path) -> bool:
     """Whether a target is to be predicted with; what does not exist is, unless it is a table."""
     if path.is_dir():
         return is_run(path) or bool(_inside(path))
+    if path.is_file():
+        return path.suffix == ".keras"
     return path.suffix not in (*SUFFIXES, ".png")
 
 
