@@ -10,15 +10,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.map_codes import WHITE, Seen, mask_code
+from dnncli.data.map_codes import BACKGROUND, NO_CLASS, WHITE, Seen, mask_code
 from dnncli.data.maps import Maps
 from dnncli.errors import ConfigError, DataError
 from dnncli.results import Progress, no_progress
 
-NO_CLASS = 255  # in place of a class index
-
-_BACKGROUND = "background"
-_MOST_VALUES = 64  # undeclared; more are no classes but shares
 _UNKNOWN = -1
 
 
@@ -103,13 +99,10 @@ def find_classes(
     """
     whose = next((maps for maps in sets if maps.class_names), sets[0])
     if not declared:
-        _check_alike(sets, whose)
+        check_alike(sets)
     voids = [maps.void for maps in sets if maps.void is not None]
     void = whose.void if whose.void is not None else min(voids, default=None)
     seen = _seen(sets, progress)
-    given = tuple(declared) or whose.class_names
-    if not given:
-        _check_number(seen)
     code = mask_code(seen, classes=declared, declared=whose.class_names, binary=binary, void=void)
     if max(code.values, default=0) >= NO_CLASS:
         raise ConfigError(
@@ -118,26 +111,27 @@ def find_classes(
         )
     names, values = code.class_names, code.values
     if 0 not in values and void != 0:
-        names, values = (_BACKGROUND if _BACKGROUND not in names else "0", *names), (0, *values)
+        names, values = (BACKGROUND if BACKGROUND not in names else "0", *names), (0, *values)
     are_numbers = all(name == str(value) for name, value in zip(code.class_names, code.values))
     return MapClasses(
         names=names,
         values=values,
         judged=tuple(names.index(name) for name in code.class_names),
-        listed=() if are_numbers else given or code.class_names,
+        listed=() if are_numbers else tuple(declared) or whose.class_names or code.class_names,
         is_white=code.binary,
-        void=NO_CLASS if void is None else void,
+        void=NO_CLASS if void is None or void > NO_CLASS else void,
     )
 
 
-def _check_alike(sets: Sequence[Maps], whose: Maps) -> None:
+def check_alike(sets: Sequence[Maps]) -> None:
     """Raise DataError if sets declare different classes."""
-
-    def classes(maps: Maps) -> list[str]:
-        return [name for place, name in enumerate(maps.class_names) if place != maps.void]
-
-    if any(maps.class_names and classes(maps) != classes(whose) for maps in sets):
-        lines = [f"{maps.path}: {', '.join(maps.class_names)}" for maps in sets if maps.class_names]
+    named = [maps for maps in sets if maps.class_names]
+    classes = [
+        [name for place, name in enumerate(maps.class_names) if place != maps.void]
+        for maps in named
+    ]
+    if any(names != classes[0] for names in classes):
+        lines = [f"{maps.path}: {', '.join(maps.class_names)}" for maps in named]
         raise DataError("Classes differ. Say which hold with --classes:", lines)
 
 
@@ -161,14 +155,3 @@ def _distinct(mask: NDArray[np.integer]) -> list[int]:
     if mask.dtype == np.uint8:  # counting is many times faster than sorting
         return np.flatnonzero(np.bincount(mask.ravel(), minlength=WHITE + 1)).tolist()
     return np.unique(mask).tolist()
-
-
-def _check_number(seen: Sequence[Seen]) -> None:
-    """Raise DataError if values are too many to be classes."""
-    values = set().union(*(source.values for source in seen))
-    if len(values) > _MOST_VALUES:
-        raise DataError(
-            f"{seen[0].path}: masks hold {len(values)} values from {min(values)} to {max(values)}, "
-            "too many for class numbers. For edge maps and probabilities take the mean; else "
-            "declare --classes."
-        )

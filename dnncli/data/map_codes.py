@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from dnncli.errors import ConfigError, DataError
 
 VOID = -1  # no class: not to be judged in a truth, undecided in a prediction
+LARGEST = 2**31 - 1  # number of a class
 WHITE = 255  # what a foreground pixel is in pictures of masks
+NO_CLASS = 255  # in place of a class index: void, undecided, or nothing was said
+BACKGROUND = "background"  # what 0 is called where it has no name
 
 _MOST_UNDECLARED = 64  # different numbers
 
@@ -85,10 +88,14 @@ def mask_code(
         known = {0, *numbers}
         if len(set(numbers)) < len(numbers):
             raise ConfigError(f"--classes: two of {', '.join(names)} are the same number.")
+        if max(numbers) > LARGEST:
+            raise ConfigError(f"--classes: {max(numbers)} is too large. At most {LARGEST}.")
     if void in numbers:
         place = numbers.index(void)
         names.pop(place)
         numbers.pop(place)
+    if not names:
+        raise ConfigError(f"{void} is to be ignored, and the masks have no other class to judge.")
     _check(seen, known, names, numbers)
     return MaskCode(class_names=tuple(names), values=tuple(numbers), binary=False)
 
@@ -114,8 +121,9 @@ def _check_undeclared(seen: Sequence[Seen], present: Sequence[int]) -> None:
         most = max(seen, key=lambda source: len(source.values))
         raise DataError(
             f"{most.path}: {len(most.values)} different numbers, from {min(most.values)} to "
-            f"{max(most.values)}. If they are grey levels or shares, say --threshold 0.5 where "
-            "they are predictions, or save masks; if they are classes, declare --classes."
+            f"{max(most.values)}, too many for class numbers. Grey levels and shares are judged by "
+            "eval --threshold 0.5, and joined by consensus --method mean; if they are classes, "
+            "declare --classes."
         )
 
 

@@ -14,19 +14,20 @@ from numpy.typing import NDArray
 
 from dnncli.config import Annotators
 from dnncli.data.annotators import EDGES, IMAGES, Annotated, open_annotated
+from dnncli.data.map_codes import NO_CLASS
 from dnncli.data.map_files import CLASSES_FILE
 from dnncli.data.pictures import to_png
 from dnncli.errors import ConfigError, DataError
 from dnncli.registry import unknown
 from dnncli.results import Progress, no_progress, write_json
-from dnncli.voting.maps import UNDECIDED, MaskConsensus, MaskRule, mask_consensus, mean_map
+from dnncli.voting.maps import MaskConsensus, MaskRule, mask_consensus, mean_map
 from dnncli.voting.rules import VoteOptions
 
 ANNOTATORS: tuple[Annotators, ...] = get_args(Annotators)
 
 _WHITE = 255
 # Edge maps are grey. What annotators dispute lies between background and edge.
-_GREY = np.full(UNDECIDED + 1, 128, np.uint8)
+_GREY = np.full(NO_CLASS + 1, 128, np.uint8)
 _GREY[:2] = (0, _WHITE)
 
 
@@ -60,7 +61,7 @@ class Targets:
             return _grey(annotated.edges(row))
         if self.how == "mean":
             masks = annotated.masks(row)
-            return _grey([np.where(mask == UNDECIDED, np.nan, mask) for mask in masks])
+            return _grey([np.where(mask == NO_CLASS, np.nan, mask) for mask in masks])
         rule = MaskRule(
             method=self.how,
             k=self.k,

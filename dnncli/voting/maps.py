@@ -11,19 +11,18 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.map_codes import NO_CLASS
 from dnncli.voting.ballots import NO_VOTE, Ballots, encode
 from dnncli.voting.dawid_skene import DawidSkene
 from dnncli.voting.pooling import average, decide_probs
 from dnncli.voting.rules import NO_DECISION, Decisions, Status, VoteOptions, k_of_m, majority
 from dnncli.voting.staple import staple_votes
 
-UNDECIDED = 255  # no class: where maps decide nothing together, and where one says nothing
-
 MaskMethod = Literal["majority", "at-least", "staple"]
 MASK_METHODS: tuple[MaskMethod, ...] = get_args(MaskMethod)  # the default comes first
 
-_VOTES = np.arange(UNDECIDED + 1, dtype=np.int16)
-_VOTES[UNDECIDED] = NO_VOTE
+_VOTES = np.arange(NO_CLASS + 1, dtype=np.int16)
+_VOTES[NO_CLASS] = NO_VOTE
 
 _DECIMALS = 9  # of probabilities by iteration: those that differ less are equal
 
@@ -55,7 +54,7 @@ class MaskRule:
 class MaskConsensus:
     """One mask out of M, and what the maps said about its pixels."""
 
-    mask: NDArray[np.uint8]  # (H, W) class indices or UNDECIDED
+    mask: NDArray[np.uint8]  # (H, W) class indices or NO_CLASS
     ballots: Ballots  # N = H * W, row by row
     decisions: Decisions  # of the P patterns
     learned: DawidSkene | None = None  # of staple: the quality of each map
@@ -68,10 +67,11 @@ class MaskConsensus:
 
     @property
     def agreement(self) -> float:
-        """Mean over the pixels of the share of maps that say what most say, in [0, 1].
+        """Mean over the pixels of the share of maps that are for the class in front, in [0, 1].
 
-        Maps that say nothing of a pixel do not count for it, nor do pixels that no map speaks of;
-        NaN if none is left.
+        That is the class that most name, or the positive one where at-least marks it. Maps that
+        say nothing of a pixel do not count for it, nor do pixels that no map speaks of; NaN if none
+        is left.
         """
         shares, pixels = self.decisions.agreement_voted, self.ballots.counts
         known = np.isfinite(shares)
@@ -97,7 +97,7 @@ def mask_consensus(
     should not look at (Liu et al. 2017, section 3.2).
 
     Args:
-        masks: M arrays (H, W) of class indices in [0, C), or UNDECIDED.
+        masks: M arrays (H, W) of class indices in [0, C), or NO_CLASS.
         models: (M,) names.
         class_names: (C,) names, at most 255.
         rule: how to merge.
@@ -116,7 +116,7 @@ def mask_consensus(
     decisions = _decide(ballots, rule, learned)
     if rule.ignore_zone:
         decisions = _without(decisions, _in_ignore_zone(decisions, rule))
-    table = np.where(decisions.decision == NO_DECISION, UNDECIDED, decisions.decision)
+    table = np.where(decisions.decision == NO_DECISION, NO_CLASS, decisions.decision)
     mask = table.astype(np.uint8)[ballots.index].reshape(shape)
     return MaskConsensus(mask=mask, ballots=ballots, decisions=decisions, learned=learned)
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from map_support import write_pictures
 
-from dnncli.data.map_classes import NO_CLASS, find_classes
+from dnncli.data.map_classes import find_classes
+from dnncli.data.map_codes import NO_CLASS
 from dnncli.data.maps import open_maps
 from dnncli.errors import ConfigError, DataError
 
@@ -74,7 +75,9 @@ def test_255_as_foreground_in_one_set_and_1_in_another_is_refused(tmp_path):
 
 def test_grey_maps_are_no_masks(tmp_path):
     shades = np.arange(100).reshape(10, 10)
-    with pytest.raises(DataError, match="100 values from 0 to 99, too many for class numbers"):
+    with pytest.raises(
+        DataError, match="100 different numbers, from 0 to 99, too many for class numbers"
+    ):
         find_classes([opened(tmp_path, a=shades)])
 
 

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from dnncli.data.map_codes import NO_CLASS
 from dnncli.errors import ConfigError
-from dnncli.voting.maps import UNDECIDED, MaskRule, mask_consensus, mean_map
+from dnncli.voting.maps import MaskRule, mask_consensus, mean_map
 from dnncli.voting.rules import VoteOptions
 
 TWO = ("ground", "crack")
@@ -32,25 +33,25 @@ def test_most_masks_decide_a_pixel():
 def test_a_tie_is_undecided_unless_it_is_broken():
     masks = [[1, 0], [1, 1]], [[0, 1], [1, 0]]
     positive = VoteOptions(tie="positive", positive=1)
-    assert lists(merged(*masks)) == [[UNDECIDED, UNDECIDED], [1, UNDECIDED]]
+    assert lists(merged(*masks)) == [[NO_CLASS, NO_CLASS], [1, NO_CLASS]]
     assert lists(merged(*masks, options=positive)) == [[1, 1], [1, 1]]
     assert lists(merged(*masks, options=VoteOptions(tie="class-order"))) == [[0, 0], [1, 0]]
 
 
 def test_an_undecided_pixel_of_one_mask_is_no_vote():
-    assert lists(merged([[UNDECIDED, UNDECIDED]], [[1, UNDECIDED]])) == [[1, UNDECIDED]]
+    assert lists(merged([[NO_CLASS, NO_CLASS]], [[1, NO_CLASS]])) == [[1, NO_CLASS]]
 
 
 def test_weights_decide_exactly():
     weights = (Fraction(3, 10), *[Fraction(1, 10)] * 3)  # .3 against .1 + .1 + .1 is a tie
-    assert lists(merged([[1]], [[0]], [[0]], [[0]], weights=weights)) == [[UNDECIDED]]
+    assert lists(merged([[1]], [[0]], [[0]], [[0]], weights=weights)) == [[NO_CLASS]]
 
 
 def test_an_agreement_of_two_thirds_is_inclusive():
     masks = [[1, 1]], [[1, 0]], [[1, 0]]
     two_thirds, more = (VoteOptions(agree=Fraction(share)) for share in ("2/3", "0.67"))
     assert lists(merged(*masks, options=two_thirds)) == [[1, 0]]
-    assert lists(merged(*masks, options=more)) == [[1, UNDECIDED]]
+    assert lists(merged(*masks, options=more)) == [[1, NO_CLASS]]
 
 
 def test_at_least_k_masks_mark_the_positive_class():
@@ -64,7 +65,7 @@ def test_at_least_k_masks_mark_the_positive_class():
 def test_at_least_k_of_several_classes_leaves_the_rest_undecided():
     names = ("road", "car", "tree")
     masks = [[0, 1, 2]], [[0, 1, 1]], [[0, 2, 0]]
-    assert lists(merged(*masks, method="at-least", k=2, class_names=names)) == [[0, 1, UNDECIDED]]
+    assert lists(merged(*masks, method="at-least", k=2, class_names=names)) == [[0, 1, NO_CLASS]]
 
 
 def test_more_masks_than_there_are_cannot_agree():
@@ -75,7 +76,7 @@ def test_more_masks_than_there_are_cannot_agree():
 def test_the_ignore_zone_of_a_majority_is_where_masks_differ():
     masks = [[1, 1, 0]], [[1, 1, 0]], [[1, 0, 0]]
     consensus = merged(*masks, ignore_zone=True)
-    assert lists(consensus) == [[1, UNDECIDED, 0]]
+    assert lists(consensus) == [[1, NO_CLASS, 0]]
     assert consensus.status_counts["below_threshold"] == 1
 
 
@@ -83,12 +84,12 @@ def test_the_ignore_zone_of_at_least_k_spares_what_k_masks_mark():
     masks = [[1, 1, 1, 0]], [[1, 1, 0, 0]], [[1, 0, 0, 0]]
     options = VoteOptions(positive=1)
     zone = merged(*masks, method="at-least", k=2, options=options, ignore_zone=True)
-    assert lists(zone) == [[1, 1, UNDECIDED, 0]]
+    assert lists(zone) == [[1, 1, NO_CLASS, 0]]
 
 
 def test_agreement_is_the_mean_share_of_masks_that_say_what_most_say():
     # Three of three, two of three, and one of one: (1 + 2/3 + 1) / 3; the last pixel has no vote.
-    void = UNDECIDED
+    void = NO_CLASS
     consensus = merged([[1, 1, 1, void]], [[1, 1, void, void]], [[1, 0, void, void]])
     assert consensus.agreement == pytest.approx(8 / 9)
     assert consensus.status_counts == {
@@ -102,8 +103,8 @@ def test_agreement_is_the_mean_share_of_masks_that_say_what_most_say():
 
 
 def test_masks_without_a_single_vote_agree_on_nothing():
-    consensus = merged([[UNDECIDED]], [[UNDECIDED]])
-    assert lists(consensus) == [[UNDECIDED]]
+    consensus = merged([[NO_CLASS]], [[NO_CLASS]])
+    assert lists(consensus) == [[NO_CLASS]]
     assert np.isnan(consensus.agreement)
 
 
@@ -114,18 +115,18 @@ def test_a_picture_without_pixels_has_a_mask_without_pixels():
 
 @given(
     masks=st.lists(
-        arrays(np.uint8, (2, 3), elements=st.sampled_from([0, 1, 2, UNDECIDED])),
+        arrays(np.uint8, (2, 3), elements=st.sampled_from([0, 1, 2, NO_CLASS])),
         min_size=1,
         max_size=6,
     )
 )
 def test_a_majority_is_what_counting_each_pixel_gives(masks):
-    expected = np.full((2, 3), UNDECIDED)
+    expected = np.full((2, 3), NO_CLASS)
     for at in np.ndindex(2, 3):
-        votes = [int(mask[at]) for mask in masks if mask[at] != UNDECIDED]
+        votes = [int(mask[at]) for mask in masks if mask[at] != NO_CLASS]
         highest = max((votes.count(value) for value in set(votes)), default=0)
         leading = [value for value in set(votes) if votes.count(value) == highest]
-        expected[at] = leading[0] if len(leading) == 1 else UNDECIDED
+        expected[at] = leading[0] if len(leading) == 1 else NO_CLASS
     consensus = merged(*masks, class_names=("a", "b", "c"))
     assert np.array_equal(consensus.mask, expected)
 

@@ -11,13 +11,14 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.map_codes import NO_CLASS
 from dnncli.metrics.mask_result import MaskReport
 from dnncli.metrics.masks import PixelPairs, mask_counts, mask_report
 from dnncli.metrics.scores import Undefined
 from dnncli.results import Progress
 from dnncli.services.ensemble.map_sets import MapSets
 from dnncli.services.ensemble.map_tally import Tally, index_pairs
-from dnncli.voting.maps import UNDECIDED, MaskConsensus, MaskRule, mask_consensus, mean_map
+from dnncli.voting.maps import MaskConsensus, MaskRule, mask_consensus, mean_map
 
 _MAJORITY = MaskRule()
 
@@ -29,7 +30,7 @@ class MapReport:
     id: str
     pixels: int
     coverage: float  # share that has a class, or a value
-    agreement: float | None  # mean share of the models that say what most say; of masks
+    agreement: float | None  # mean share of the models for the class in front; of masks
     spread: float | None  # mean standard deviation of the values around their mean
     status_counts: dict[str, int]  # pixels; of masks
 
@@ -70,7 +71,7 @@ class MaskMerger:
 
     def _keep(self, map_id: str, masks: Sequence[NDArray[np.uint8]], found: MaskConsensus) -> None:
         self.tally.add(found.ballots)
-        decided = int((found.mask != UNDECIDED).sum())
+        decided = int((found.mask != NO_CLASS).sum())
         self.pictures.append(
             MapReport(
                 id=map_id,

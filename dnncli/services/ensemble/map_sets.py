@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.map_classes import MapClasses, find_classes
+from dnncli.data.map_codes import NO_CLASS
 from dnncli.data.maps import MapKind, Maps, match_maps, open_maps
 from dnncli.errors import DataError
 from dnncli.results import Progress, no_progress
-from dnncli.voting.maps import UNDECIDED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class MapSets:
     warnings: tuple[str, ...]
 
     def masks(self, map_id: str) -> list[NDArray[np.uint8]]:
-        """M masks (H, W) of class indices; all UNDECIDED of a model that has none.
+        """M masks (H, W) of class indices; all NO_CLASS of a model that has none.
 
         Raises:
             DataError: if a mask holds a value that is no class.
@@ -38,14 +38,14 @@ class MapSets:
         if self.classes is None:
             raise ValueError("only sets of masks have masks.")
         shape = next(maps.shapes[map_id] for maps in self.sets if map_id in maps.shapes)
-        nothing = np.full(shape, UNDECIDED, np.uint8)
+        nothing = np.full(shape, NO_CLASS, np.uint8)
         return [
             self.classes.indices(maps, map_id) if map_id in maps.shapes else nothing
             for maps in self.sets
         ]
 
     def true_mask(self, map_id: str) -> NDArray[np.uint8] | None:
-        """(H, W) class indices of the truth, UNDECIDED where it is void; None: not known."""
+        """(H, W) class indices of the truth, NO_CLASS where it is void; None: not known."""
         if self.truth is None or self.classes is None or map_id not in self.truth.shapes:
             return None
         return self.classes.indices(self.truth, map_id)

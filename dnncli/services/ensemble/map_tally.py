@@ -8,12 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.map_codes import VOID
+from dnncli.data.map_codes import NO_CLASS, VOID
 from dnncli.metrics.agreement import agreement
 from dnncli.metrics.masks import PixelPairs, pixel_pairs
 from dnncli.services.ensemble.agreed import AgreementReport, agreement_report
 from dnncli.voting.ballots import NO_VOTE, Ballots
-from dnncli.voting.maps import UNDECIDED
 
 
 class Tally:
@@ -59,10 +58,10 @@ class Tally:
 
 
 def index_pairs(truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> PixelPairs:
-    """Pairs of class indices, with the VOID of the scores where a mask is UNDECIDED."""
+    """Pairs of class indices, with the VOID of the scores where a mask is NO_CLASS."""
     pairs = pixel_pairs(truth, predicted)
     return PixelPairs(
-        truth=np.where(pairs.truth == UNDECIDED, VOID, pairs.truth),
-        predicted=np.where(pairs.predicted == UNDECIDED, VOID, pairs.predicted),
+        truth=np.where(pairs.truth == NO_CLASS, VOID, pairs.truth),
+        predicted=np.where(pairs.predicted == NO_CLASS, VOID, pairs.predicted),
         counts=pairs.counts,
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from dnncli.data.align import NORMALIZE_IDS
-from dnncli.data.map_codes import VOID, MaskCode, Seen, first_ids, mask_code
+from dnncli.data.map_classes import check_alike
+from dnncli.data.map_codes import BACKGROUND, VOID, MaskCode, Seen, first_ids, mask_code
 from dnncli.data.maps import Maps, match_maps, open_maps
 from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.counts import in_precision
@@ -19,16 +20,19 @@ from dnncli.metrics.masks import (
     mask_report,
     pixel_pairs,
 )
-from dnncli.metrics.scores import BETA_LIMITS, UNDEFINED, Undefined
-from dnncli.registry import unknown
+from dnncli.metrics.scores import UNDEFINED, Undefined
 from dnncli.results import Progress
 from dnncli.services.evaluation.gates import Gate
 from dnncli.services.evaluation.map_folder import write_mask_folder
 from dnncli.services.evaluation.map_gates import judge_masks, mask_gate_problems, parse_mask_gate
 from dnncli.services.evaluation.map_result import MaskEval
 from dnncli.services.evaluation.options import no_class
-
-_BACKGROUND = "background"
+from dnncli.services.option_problems import (
+    beta_problems,
+    class_problems,
+    confidence_problems,
+    word_problems,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,28 +74,14 @@ def checked_masks(
         ConfigError: naming everything that does not.
     """
     problems = [f"--{name}: is not for masks." for name in others]
-    problems += [
-        f"--{option}: {unknown(value, allowed, kind='value')}"
-        for option, value, allowed in (
-            ("undefined", undefined, UNDEFINED),
-            ("normalize-ids", normalize_ids, NORMALIZE_IDS),
-        )
-        if value not in allowed
-    ]
-    low, high = BETA_LIMITS
-    problems += [
-        f"--beta {beta}: must be greater than 0 (from {low:g} to {high:g})."
-        for beta in betas
-        if not low <= beta <= high
-    ]
-    if not 0 < confidence < 1:
-        problems.append(f"--confidence {confidence:g}: must lie between 0 and 1, as in 0.95.")
+    problems += word_problems(
+        {"undefined": (undefined, UNDEFINED), "normalize-ids": (normalize_ids, NORMALIZE_IDS)}
+    )
+    problems += [*beta_problems(betas), *confidence_problems(confidence), *class_problems(classes)]
     if threshold is not None and not 0 <= threshold <= 1:
         problems.append(
             f"--threshold {threshold:g}: must lie between 0 and 1; of 8 bits, the level / 255."
         )
-    if len(set(classes)) < len(classes):
-        problems.append("--classes: a class is named twice.")
     if ignore is not None and ignore < 0:
         problems.append(f"--ignore {ignore}: must be a number of the masks, >= 0.")
     gates = []
@@ -179,7 +169,7 @@ def evaluate_masks(
         images=scores.images,
         per_image=scores.per_image,
         confusion=mask_confusion(
-            pictures, values=code.values, classes=code.class_names, rest=_BACKGROUND
+            pictures, values=code.values, classes=code.class_names, rest=BACKGROUND
         ),
         missed=None
         if positive is None
@@ -242,14 +232,8 @@ def _voided(values: np.ndarray, void: int | None) -> np.ndarray:
 def _code(
     true: Maps, predicted: Maps, pairs: dict[str, PixelPairs], options: MaskOptions
 ) -> MaskCode:
-    if not options.classes and true.class_names and predicted.class_names:
-        known = [
-            [name for place, name in enumerate(maps.class_names) if place != maps.void]
-            for maps in (true, predicted)
-        ]
-        if known[0] != known[1]:
-            lines = [f"{maps.path}: {', '.join(maps.class_names)}" for maps in (true, predicted)]
-            raise DataError("Classes differ. Say which hold with --classes:", lines)
+    if not options.classes:
+        check_alike([true, predicted])
     whose = true if true.class_names else predicted
     seen = [
         Seen(path=true.path, values=first_ids({key: p.truth for key, p in pairs.items()})),
