@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.header import HEAD, MAX_PIXELS, sniff
+from dnncli.data.map_codes import LARGEST
 from dnncli.data.map_files import folder_maps, map_classes, npz_maps
 from dnncli.data.names import near
 from dnncli.errors import DataError
@@ -243,6 +244,7 @@ def _of_kind(values: NDArray, kind: MapKind) -> NDArray:
                 "holds floats. A mask holds class numbers: round them and save them as integers, "
                 "or decide them by --threshold."
             )
+        _check_numbers(values)
         return values
     if is_float and not np.isfinite(values).all():
         raise DataError("holds NaN or infinite numbers. Replace them.")
@@ -257,3 +259,15 @@ def _of_kind(values: NDArray, kind: MapKind) -> NDArray:
             "or are 8-bit or 16-bit pictures."
         )
     return values if is_float else values.astype(np.float64)
+
+
+def _check_numbers(mask: NDArray[np.integer]) -> None:
+    """Raise DataError if numbers cannot be those of classes."""
+    if mask.dtype in (np.uint8, np.uint16):
+        return
+    low, high = int(mask.min(initial=0)), int(mask.max(initial=0))
+    if low < 0 or high > LARGEST:
+        raise DataError(
+            f"holds numbers from {low} to {high}. Those of classes lie in 0 to {LARGEST}; where a "
+            "pixel is of no class, store 255 and say --ignore 255."
+        )

@@ -88,12 +88,16 @@ def _cells(
     cells = true_codes.ravel().astype(np.int64)
     cells *= len(values)
     cells += codes.ravel()
-    counts = np.bincount(cells, minlength=0)
-    found = np.flatnonzero(counts)
+    if len(true_values) * len(values) <= max(_BYTE**2, cells.size):
+        counts = np.bincount(cells)
+        found = np.flatnonzero(counts)
+        counts = counts[found]
+    else:  # a table of all pairs would be far larger than the masks
+        found, counts = np.unique(cells, return_counts=True)
     return PixelPairs(
         truth=true_values[found // len(values)].astype(np.int64),
         predicted=values[found % len(values)].astype(np.int64),
-        counts=counts[found],
+        counts=counts,
     )
 
 

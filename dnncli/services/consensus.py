@@ -141,6 +141,7 @@ def consensus(
     if are_models(paths):
         if truth is not None:
             raise ConfigError("--truth: is for predictions files; runs are judged on --data.")
+        _check_tie(options)
         found = _predicted(
             paths,
             options,
@@ -157,6 +158,7 @@ def consensus(
                 consensus_maps, binary=binary, ignore=ignore, ignore_zone=ignore_zone
             )
             return _of_maps(paths, options, of_masks, folder=folder, progress=progress)
+        _check_tie(options)
         if scores == "any":
             return average_values(paths, options, folder=folder, progress=progress)
         found = Found(files=paths)
@@ -204,6 +206,12 @@ class Found:
     names: tuple[str, ...] | None = None  # None: the stems of the files
     sources: Mapping[str, Source] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+def _check_tie(options: ConsensusOptions) -> None:
+    """Refuse to favour a class that is not named; masks of two classes have one by themselves."""
+    if options.tie == "positive" and options.positive is None:
+        raise ConfigError("consensus:", ["--positive CLASS: is needed by --tie positive."])
 
 
 def _check_kind(*, binary: bool, ignore: int | None, ignore_zone: bool, scores: str) -> None:

@@ -39,8 +39,9 @@ def staple(masks: Sequence[NDArray]) -> Staple:
     who mark at random raise that share, and more becomes foreground: `dawid_skene` estimates it.
 
     The result is where SimpleITK's STAPLE goes, which stops a little before (differences about
-    1e-6). If all masks are empty the picture is background and no sensitivity can be known
-    (SimpleITK: NaN everywhere); all full, the other way round.
+    1e-6; up to 1e-3 for masks that are little more than noise, where the way is long). If all masks
+    are empty the picture is background and no sensitivity can be known (SimpleITK: NaN everywhere);
+    all full, the other way round.
 
     Args:
         masks: M arrays (H, W): bool, or 1 for foreground, 0 for background and NO_VOTE where the

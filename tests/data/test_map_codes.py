@@ -111,3 +111,13 @@ def test_grey_levels_are_not_called_classes_one_by_one():
 def test_two_classes_of_one_number_are_refused():
     with pytest.raises(ConfigError, match="1, 01 are the same number"):
         mask_code(seen({0, 1}), classes=("1", "01"))
+
+
+def test_a_number_that_is_ignored_cannot_be_the_only_class():
+    with pytest.raises(ConfigError, match="1 is to be ignored, and the masks have no other class"):
+        mask_code(seen({0, 1}), void=1)
+
+
+def test_a_class_number_that_no_mask_can_hold_is_refused():
+    with pytest.raises(ConfigError, match="2147483648 is too large"):
+        mask_code(seen({0, 1}), classes=("0", str(2**31)))

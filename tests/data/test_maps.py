@@ -325,3 +325,13 @@ def test_ids_that_mean_something_in_an_npz_are_refused(tmp_path):
     with pytest.raises(DataError, match="'maps': has a meaning"):
         write_maps(tmp_path / "m.npz", [("maps", MASK)])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "found"),
+    [([-1, 1], np.int64, "-1 to 1"), ([0, 2**64 - 1], np.uint64, "0 to 18446744073709551615")],
+)
+def test_numbers_that_no_class_has_are_not_taken_for_void(tmp_path, values, dtype, found):
+    np.savez(tmp_path / "m.npz", a=np.array([values], dtype))
+    with pytest.raises(DataError, match=f"'a': holds numbers from {found}"):
+        open_maps(tmp_path / "m.npz").read("a")

@@ -189,3 +189,10 @@ def test_few_pictures_have_no_intervals():
     pictures = [([[1, 0]], [[1, 1]])] * (FEWEST - 1)
     assert report_of(*pictures).per_class["1"].intervals is None
     assert report_of(*pictures, pictures[0]).per_class["1"].intervals.recall == (1, 1)
+
+
+def test_masks_of_many_numbers_need_no_table_of_all_pairs():
+    numbers = np.arange(2**16, dtype=np.uint16).reshape(256, 256)
+    pairs = pixel_pairs(numbers, numbers[::-1])
+    assert (pairs.counts == 1).all()
+    assert (numbers[::-1].ravel()[pairs.truth] == pairs.predicted).all()

@@ -7,6 +7,7 @@ from map_support import read_picture, write_pictures
 
 from dnncli.errors import ConfigError, DataError
 from dnncli.results import to_json
+from dnncli.services.consensus import consensus
 from dnncli.services.ensemble.maps import consensus_maps
 from dnncli.services.evaluate import evaluate
 
@@ -220,6 +221,7 @@ def test_folders_of_the_same_name_are_told_apart(tmp_path):
         ({"agree": "1.5"}, "--agree"),
         ({"method": "mean", "agree": "1"}, "are for masks, not for a mean"),
         ({"positive": "2"}, "--positive 2: no such class"),
+        ({"ignore": -1}, "--ignore -1: must be a number of the masks"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(three, tmp_path, options, message):
@@ -237,3 +239,18 @@ def test_a_truth_of_other_pictures_is_refused(three, tmp_path):
     truth = write_pictures(tmp_path / "truth", z=[[1, 1, 1, 1]])
     with pytest.raises(DataError, match="'z'"):
         consensus_maps(three, truth=truth)
+
+
+def test_a_void_number_above_255_becomes_255(tmp_path):
+    for name in "ab":
+        np.savez(tmp_path / f"{name}.npz", p=np.array([[0, 1, 300]], np.uint16))
+    mask, result = merged([tmp_path / "a.npz", tmp_path / "b.npz"], tmp_path / "out", ignore=300)
+    assert mask == [[0, 1, 255]]
+    assert result.status_counts["no_votes"] == 1
+
+
+def test_ties_of_two_classes_go_to_the_second_unless_another_is_named(tmp_path):
+    pair = [write_pictures(tmp_path / "a", p=[[0, 1]]), write_pictures(tmp_path / "b", p=[[1, 1]])]
+    for positive, expected in ((None, 1), ("0", 0)):
+        consensus(pair, tie="positive", positive=positive, out=tmp_path / "out")
+        assert read_picture(tmp_path / "out" / "maps" / "p.png") == [[expected, 1]]

@@ -144,7 +144,7 @@ def consensus_maps(
         truth=None if truth is None else Path(truth),
         classes=classes,
         binary=binary,
-        ignore=ignore,
+        ignore=_checked_ignore(ignore),
         partial=missing == "no-vote",
         nfc=normalize_ids == "nfc",
         progress=progress,
@@ -243,6 +243,12 @@ def _checked(
     if problems:
         raise ConfigError("consensus of maps:", problems)
     return share
+
+
+def _checked_ignore(ignore: int | None) -> int | None:
+    if ignore is not None and ignore < 0:
+        raise ConfigError(f"--ignore {ignore}: must be a number of the masks, >= 0.")
+    return ignore
 
 
 def _positive(sets: MapSets, positive: str | None, *, is_needed: bool) -> int | None:
