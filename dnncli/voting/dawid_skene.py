@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from dnncli.results import Progress, no_progress
 from dnncli.voting.ballots import NO_VOTE, Ballots
+from dnncli.voting.pooling import decide_probs
+from dnncli.voting.rules import Decisions, VoteOptions
 
 _FLOOR = 1e-10  # of shares: a habit never seen is unlikely, not impossible
 
@@ -100,6 +102,25 @@ def dawid_skene(
         confusion=confusion,
         iterations=iterations,
         converged=converged,
+    )
+
+
+def decide_learned(learned: DawidSkene, ballots: Ballots, *, options: VoteOptions) -> Decisions:
+    """The likeliest class of each pattern (K = P), by the rules of `decide_probs`.
+
+    Args:
+        learned: from the votes of `ballots`.
+        ballots: the votes.
+        options: when they are enough.
+    """
+    patterns = ballots.patterns
+    return decide_probs(
+        learned.rounded,
+        n_votes=(patterns != NO_VOTE).sum(axis=1),
+        n_models=patterns.shape[1],
+        votes=list(patterns.T),
+        options=options,
+        precision=np.dtype(np.float64),
     )
 
 

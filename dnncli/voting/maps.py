@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from dnncli.data.map_codes import NO_CLASS
 from dnncli.voting.ballots import NO_VOTE, Ballots, encode
-from dnncli.voting.dawid_skene import DawidSkene
-from dnncli.voting.pooling import average, decide_probs
+from dnncli.voting.dawid_skene import DawidSkene, decide_learned
+from dnncli.voting.pooling import average
 from dnncli.voting.rules import NO_DECISION, Decisions, Status, VoteOptions, k_of_m, majority
 from dnncli.voting.staple import staple_votes
 
@@ -23,8 +23,6 @@ MASK_METHODS: tuple[MaskMethod, ...] = get_args(MaskMethod)  # the default comes
 
 _VOTES = np.arange(NO_CLASS + 1, dtype=np.int16)
 _VOTES[NO_CLASS] = NO_VOTE
-
-_DECIMALS = 9  # of probabilities by iteration: those that differ less are equal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,14 +153,7 @@ def _one_shape(maps: Sequence[NDArray]) -> tuple[int, int]:
 
 def _decide(ballots: Ballots, rule: MaskRule, learned: DawidSkene | None) -> Decisions:
     if learned is not None:
-        return decide_probs(
-            learned.posteriors.round(_DECIMALS),
-            n_votes=(ballots.patterns != NO_VOTE).sum(axis=1),
-            n_models=len(ballots.models),
-            votes=list(ballots.patterns.T),
-            options=rule.options,
-            precision=np.dtype(np.float64),
-        )
+        return decide_learned(learned, ballots, options=rule.options)
     if rule.k is not None:
         return k_of_m(ballots, k=rule.k, options=rule.options)
     return majority(ballots, weights=rule.weights, options=rule.options)

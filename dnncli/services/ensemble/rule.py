@@ -18,8 +18,8 @@ from dnncli.services.ensemble.inputs import Inputs, Known, Pooling, Votes
 from dnncli.services.ensemble.options import ConsensusOptions, Method
 from dnncli.services.ensemble.weights import parse_weights
 from dnncli.voting import rules
-from dnncli.voting.dawid_skene import DawidSkene, dawid_skene
-from dnncli.voting.pooling import Pool, Pooled, PoolHow, decide_probs
+from dnncli.voting.dawid_skene import DawidSkene, dawid_skene, decide_learned
+from dnncli.voting.pooling import Pool, Pooled, PoolHow
 from dnncli.voting.rules import Decisions, VoteOptions
 from dnncli.voting.selection import Selection, select, select_votes
 from dnncli.voting.weights import exact_weights, f_beta_weights, log_odds
@@ -199,7 +199,7 @@ def ruled(
     if method == "dawid-skene":
         learned = dawid_skene(ballots, most_iterations=_ITERATIONS, progress=progress)
         return Ruled(
-            decisions=_by_posterior(learned, inputs.votes, settings),
+            decisions=decide_learned(learned, ballots, options=settings),
             learned=learned,
             **by_votes,  # type: ignore[arg-type]
         )
@@ -238,15 +238,3 @@ def pool(votes: Votes, *, how: PoolHow, weighing: Weighing, progress: Progress) 
     for place, probs in votes.members.probs(progress=progress):
         pooled.add(probs, weight=weights[place])
     return pooled.result()
-
-
-def _by_posterior(learned: DawidSkene, votes: Votes, settings: VoteOptions) -> Decisions:
-    patterns = votes.ballots.patterns
-    return decide_probs(
-        learned.rounded,
-        n_votes=(patterns >= 0).sum(axis=1),
-        n_models=patterns.shape[1],
-        votes=list(patterns.T),
-        options=settings,
-        precision=np.dtype(np.float64),
-    )
