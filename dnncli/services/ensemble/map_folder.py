@@ -1,15 +1,14 @@
 """The folder of a consensus of maps: what is written into it."""
 
-import csv
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnncli.data.map_writer import write_maps
-from dnncli.results import Progress, write_json, write_text, written_folder
+from dnncli.results import Progress, write_json, written_folder
 from dnncli.services.ensemble.folder import REPORT, check_out
 from dnncli.services.ensemble.map_merge import MapReport, MaskMerger, ValueMerger
+from dnncli.services.evaluation.folder import write_csv
 
 if TYPE_CHECKING:
     from dnncli.services.ensemble.maps import MapsResult
@@ -44,23 +43,18 @@ def write_map_folder(
         else:
             write_maps(place, merger.maps(progress))
         found = result()
-        write_text(neighbour / "decisions.csv", _table(found.per_image))
+        write_csv(neighbour / "decisions.csv", _lines(found.per_image))
         write_json(neighbour / REPORT, found)
         write_json(neighbour / "agreement.json", found.agreement)
     return found
 
 
-def _table(pictures: Sequence[MapReport]) -> str:
-    """One line per picture; undefined values are empty cells."""
+def _lines(pictures: Sequence[MapReport]) -> Iterator[list[Any]]:
+    """One line per picture."""
     words = list(pictures[0].status_counts) if pictures else []
     is_mask = bool(words)
-    columns = ["id", "pixels", "coverage", "agreement" if is_mask else "spread", *words]
-    rows: list[list[Any]] = [columns]
+    yield ["id", "pixels", "coverage", "agreement" if is_mask else "spread", *words]
     for picture in pictures:
         share = picture.agreement if is_mask else picture.spread
-        cell = "" if share is None or share != share else share
         counts = picture.status_counts.values()
-        rows.append([picture.id, picture.pixels, picture.coverage, cell, *counts])
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+        yield [picture.id, picture.pixels, picture.coverage, share, *counts]
