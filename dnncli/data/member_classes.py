@@ -72,6 +72,12 @@ def _score_classes(files: Sequence[Member], classes: Sequence[str]) -> tuple[str
     for names in sorted(declared):
         if len(names) == 2 and files[0].columns[0] in names:
             return names
+    if len({file.columns[0] for file in files}) > 1:
+        raise DataError(
+            "These files score one class each, and not the same one. Score the same class, or "
+            "declare both classes with --classes A,B if there are no others:",
+            [f"{file.path}: '{file.columns[0]}'" for file in files],
+        )
     return files[0].columns[0], f"not {files[0].columns[0]}"
 
 

@@ -189,6 +189,7 @@ def _codes(
 
     if len(set(names)) < len(names):
         return None
+    labels = labels.cast(pl.String)  # Parquet may hold them as numbers
     codes = labels.cast(pl.Enum(names), strict=False)
     if codes.null_count() > labels.null_count():
         found = labels.filter(codes.is_null()).unique().drop_nulls()

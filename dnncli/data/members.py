@@ -190,8 +190,9 @@ def open_members(
         normalize_ids=normalize_ids,
         progress=progress,
     )
-    with _collected(errors):
-        kind, class_names, files = join_classes(files, classes=classes, scores=scores)
+    if files:
+        with _collected(errors):
+            kind, class_names, files = join_classes(files, classes=classes, scores=scores)
     if errors:
         raise joined_errors(errors, n_files=len(ordered))
     if positive is not None and positive not in class_names:

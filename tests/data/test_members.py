@@ -364,3 +364,26 @@ def test_rows_can_be_found_and_taken(tmp_path, text):
     else:
         found = [[members.class_names[i] for i in p.argmax(axis=1)] for _, p in taken.probs()]
     assert found == [["P", "Q", "P"]] * 2
+
+
+def test_labels_that_no_file_may_hold_are_named_once_for_each_file(tmp_path):
+    paths = write(tmp_path, m1="id,label a,A b,B", m2="id,label a,B b,A")
+    text = error_of(paths, classes=("A",))
+    assert text.startswith("2 things are wrong with the 2 files:")
+    assert text.count("classes that are not declared") == 2
+
+
+def test_numbers_as_labels_are_read_as_text(tmp_path):
+    for name, labels in {"m1": [0.5, 2.0], "m2": [2.0, 0.5]}.items():
+        frame = pl.DataFrame({"id": ["a", "b"], "label": labels})
+        frame.write_parquet(tmp_path / f"{name}.parquet")
+    members = open_members([tmp_path / "m1.parquet", tmp_path / "m2.parquet"])
+    assert members.class_names == ("0.5", "2.0")
+    assert [votes.tolist() for votes in members.votes()] == [[0, 1], [1, 0]]
+
+
+def test_scores_of_different_single_classes_need_both_to_be_declared(tmp_path):
+    paths = write(tmp_path, m1="id,A a,.75", m2="id,B a,.5")
+    assert error_of(paths).endswith("m1.csv: 'A'\n  m2.csv: 'B'")
+    members = open_members(paths, classes=("A", "B"))
+    assert [probs.tolist() for _, probs in members.probs()] == [[[0.75, 0.25]], [[0.5, 0.5]]]

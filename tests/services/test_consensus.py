@@ -359,6 +359,13 @@ def test_a_folder_of_something_else_is_not_replaced(files, tmp_path):
     assert (tmp_path / "o" / "photo.txt").read_text() == "mine"
 
 
+def test_a_place_that_cannot_be_a_folder_is_refused(files, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    for place, message in {"a.csv/o": "a.csv is a file", "link": "is no consensus"}.items():
+        with pytest.raises(ConfigError, match=message):
+            dnncli.consensus(files, out=tmp_path / place)
+
+
 def test_an_earlier_consensus_is_replaced(files, tmp_path):
     dnncli.consensus(files, out=tmp_path / "o")
     dnncli.consensus(files, agree=1, out=tmp_path / "o")

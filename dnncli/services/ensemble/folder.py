@@ -1,12 +1,12 @@
 """The folder of a consensus: what is written into it."""
 
 import json
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dnncli.data.decisions import write_decisions
 from dnncli.errors import ConfigError
 from dnncli.results import Progress, write_json, written_folder
 from dnncli.services.ensemble.inputs import Inputs
@@ -27,7 +27,10 @@ def check_out(folder: Path) -> None:
     Raises:
         ConfigError: if something else is there.
     """
-    if not folder.exists():
+    if not os.path.lexists(folder):
+        above = next(place for place in folder.absolute().parents if place.exists())
+        if not above.is_dir():
+            raise ConfigError(f"--out {folder}: {above} is a file. Give another name.")
         return
     try:
         found = json.loads((folder / REPORT).read_text(encoding="utf-8"))
@@ -93,6 +96,7 @@ def write_folder(
 
 
 def _write_tables(folder: Path, inputs: Inputs, ruled: Ruled, *, suffix: str) -> None:
+    from dnncli.report.decisions import write_decisions
     from dnncli.report.review import write_review
 
     ids, names = inputs.votes.members.ids, inputs.class_names
