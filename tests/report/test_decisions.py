@@ -1,42 +1,29 @@
 """A decisions table holds every row, and is read again as labels."""
 
 import json
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
 import dnncli
-from dnncli.data import decisions as module
-from dnncli.data.decisions import STATUS_WORDS, write_decisions
 from dnncli.data.ids import as_ids
 from dnncli.data.predictions import read_predictions
 from dnncli.errors import DataError
+from dnncli.report import decisions as module
+from dnncli.report.decisions import write_decisions
+from dnncli.voting.rules import Decisions
 
 NAN = float("nan")
 
 
-@dataclass(frozen=True)
-class Arrays:
-    """What `write_decisions` needs of decisions."""
-
-    decision: Any
-    status: Any
-    agreement_all: Any
-    agreement_voted: Any
-    entropy: Any
-    n_votes: Any
-    support: Any
-    mutual_information: Any = None
-
-
 def three_items():
     """Two of three models for P; a tie; nobody voted."""
-    return Arrays(
+    return Decisions(
         decision=np.array([1, -1, -1], np.int32),
         status=np.array([0, 2, 5], np.uint8),
+        leader=np.array([1, -1, -1], np.int32),
         agreement_all=np.array([2 / 3, 1 / 3, 0]),
         agreement_voted=np.array([2 / 3, 0.5, NAN]),
         entropy=np.array([0.625, 0.5, NAN]),
@@ -81,16 +68,9 @@ def test_decisions_can_be_scored(tmp_path, suffix):
 
 def test_parquet_says_what_it_holds(tmp_path):
     path = tmp_path / "decisions.parquet"
-    write_decisions(
-        path, as_ids("abc"), three_items(), class_names=("é", "P"), metadata={"models": ["m"]}
-    )
+    write_decisions(path, as_ids("abc"), three_items(), class_names=("é", "P"))
     metadata = json.loads(pl.read_parquet_metadata(path)["dnncli"])
-    assert metadata == {
-        "kind": "label",
-        "classes": ["é", "P"],
-        "table": "decisions",
-        "models": ["m"],
-    }
+    assert metadata == {"kind": "label", "classes": ["é", "P"], "table": "decisions"}
     assert pl.read_parquet(path).to_dicts()[2] == {
         "id": "c",
         "decision": None,
@@ -109,9 +89,10 @@ def test_parquet_says_what_it_holds(tmp_path):
 def test_blocks_and_patterns_make_no_difference(tmp_path, monkeypatch, block, suffix):
     monkeypatch.setattr(module, "_BLOCK", block)
     rng = np.random.default_rng(block)
-    items = Arrays(
+    items = Decisions(
         decision=rng.integers(-1, 3, 6).astype(np.int32),
         status=rng.integers(0, 6, 6).astype(np.uint8),
+        leader=rng.integers(-1, 3, 6).astype(np.int32),
         agreement_all=rng.random(6),
         agreement_voted=rng.random(6),
         entropy=rng.random(6),
@@ -120,25 +101,16 @@ def test_blocks_and_patterns_make_no_difference(tmp_path, monkeypatch, block, su
         mutual_information=rng.random(6),
     )
     index = rng.integers(0, 6, 20)
-    values = {name: value[index] for name, value in vars(items).items()}
+    rows = items.take(index)
     ids = as_ids(f"{row}" for row in range(20))
     paths = [tmp_path / f"{name}{suffix}" for name in ("patterns", "rows")]
-    seen = []
-    write_decisions(
-        paths[0],
-        ids,
-        items,
-        index=index,
-        class_names="ABC",
-        progress=lambda what, done, total: seen.append((what, done, total)),
-    )
-    write_decisions(paths[1], ids, Arrays(**values), class_names="ABC")
+    write_decisions(paths[0], ids, items, index=index, class_names="ABC")
+    write_decisions(paths[1], ids, rows, class_names="ABC")
     read = pl.read_csv if suffix == ".csv" else pl.read_parquet
     found, others = (read(path) for path in paths)
     assert found.equals(others)
-    assert found["mutual_information"].to_list() == values["mutual_information"].tolist()
-    assert found.select("A", "B", "C").to_numpy().tolist() == values["support"].tolist()
-    assert seen[-1] == ("writing", 20, 20)
+    assert found["mutual_information"].to_list() == rows.mutual_information.tolist()
+    assert found.select("A", "B", "C").to_numpy().tolist() == rows.support.tolist()
 
 
 def test_weights_of_votes_stay_fractions(tmp_path):
@@ -180,12 +152,6 @@ def test_a_table_with_other_columns_is_no_decisions_table(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("id,decision,status\na,.5,.5\n")
     assert read_predictions(path).class_names == ("decision", "status")
-
-
-def test_status_words_are_those_of_the_votes():
-    from dnncli.voting.rules import Status
-
-    assert tuple(status.word for status in sorted(Status)) == STATUS_WORDS
 
 
 def test_what_does_not_fit_is_refused_and_nothing_written(tmp_path):
