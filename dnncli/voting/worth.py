@@ -15,7 +15,7 @@ from dnncli.metrics.agreement import Agreement
 from dnncli.metrics.intervals import proportion_interval
 from dnncli.metrics.paired import Difference, difference, mcnemar
 from dnncli.voting.ballots import NO_VOTE, Ballots
-from dnncli.voting.rules import NO_DECISION, VoteOptions, check_positive, majority
+from dnncli.voting.rules import NO_DECISION, VoteOptions, VoteTie, check_positive, majority
 
 NEAR = Fraction(999, 1000)  # models that agree more often are near duplicates
 
@@ -62,7 +62,7 @@ class Worth:
     best_single: str  # most rows right; of equal ones the first by name
     mean_single: float  # mean of the members' accuracies of all rows
     mean_recall: float | None  # mean of the members' recalls; None if there is no positive class
-    majority: Score  # each model one vote, ties left to people
+    majority: Score  # each model one vote, ties as asked
     against_best: Comparison  # on all rows
     against_best_decided: Comparison  # on the rows that the consensus decided
     against_best_positives: Comparison | None  # on the positives: of the recalls
@@ -79,6 +79,7 @@ def worth(
     positive: int | None = None,
     confidence: float = 0.95,
     used: Sequence[bool] | None = None,
+    tie: VoteTie = "abstain",
 ) -> Worth:
     """Compare decisions about rows of known truth with the models that they are made of.
 
@@ -92,6 +93,7 @@ def worth(
         positive: class index, for recall and precision.
         confidence: of the intervals, in (0, 1).
         used: (M,) whether the decisions need a model; None: all. The cost is that of these.
+        tie: of the majority beside them, so that it decides as many rows as they may.
 
     Raises:
         ValueError: if shapes or indices do not fit.
@@ -102,7 +104,7 @@ def worth(
         if indices.shape != (len(ballots),):
             raise ValueError(f"{name} must be ({len(ballots)},). Got {indices.shape}.")
     by_truth = ballots.by_truth(labels)
-    plain = majority(ballots, options=VoteOptions())
+    plain = majority(ballots, options=VoteOptions(tie=tie, positive=positive))
     hits = [
         _of_patterns(by_truth, votes, positive) for votes in (*ballots.patterns.T, plain.decision)
     ]

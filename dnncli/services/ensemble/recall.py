@@ -21,6 +21,7 @@ from dnncli.voting.rules import Decisions, Status, VoteOptions, majority, positi
 _BLOCK = 1 << 18  # rows worked on at a time
 _COUNTED = ("k-of-m", "weighted")  # without a single vote for it, nothing speaks for a class
 _NO_SCORE = -1.0  # of a row about which no model said anything: below every score
+_DIGITS = 12  # significant; sums of the same numbers in another order differ behind them
 
 
 def reach(
@@ -59,7 +60,7 @@ def reach(
         recall=options.target_recall or 1,
         confidence=options.confidence,
     )
-    if choice.rule in _COUNTED and choice.threshold <= 0:
+    if choice.threshold < 0 or (choice.rule in _COUNTED and choice.threshold == 0):
         raise DataError(
             f"--target-recall {options.target_recall}: only flagging every row reaches it.",
             choice.warnings,
@@ -119,12 +120,26 @@ def _scores(
     if known.votes.members.kind == "label":
         return _support(ballots, used, positive)
     pooled = pool(known.votes, how=pool_how(name, used), weighing=used, progress=progress)
-    return np.nan_to_num(pooled.probs[:, positive], nan=_NO_SCORE)
+    return _evened(np.nan_to_num(pooled.probs[:, positive], nan=_NO_SCORE))
 
 
 def _support(ballots: Ballots, weighing: Weighing, positive: int) -> NDArray[np.float64]:
     found = majority(ballots, weights=weighing.weights, options=VoteOptions())
     return found.support[:, positive][ballots.index]
+
+
+def _evened(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(V,) scores, where those that differ by the rounding of sums alone are the least of them.
+
+    Means of (.9, .3) and (.7, .5) are tied, but not in the last bit; a threshold between them would
+    split them.
+    """
+    size = np.floor(np.log10(np.maximum(np.abs(scores), np.finfo(np.float64).tiny)))
+    scale = 10.0 ** np.clip(_DIGITS - 1 - size, None, 300)
+    _, place = np.unique(np.rint(scores * scale) / scale, return_inverse=True)
+    least = np.full(int(place.max(initial=-1)) + 1, np.inf)
+    np.minimum.at(least, place, scores)
+    return least[place]
 
 
 def _flagged(decisions: Decisions, positive: int, *, threshold: float) -> Decisions:

@@ -61,6 +61,7 @@ def compared(inputs: Inputs, options: ConsensusOptions, ruled: Ruled) -> Compare
             used=None
             if ruled.weighing.weights is None
             else [w > 0 for w in ruled.weighing.weights],
+            tie=options.tie,
         )
     ks = None
     if inputs.positive is not None:
@@ -123,7 +124,7 @@ def report(
         effective_models=None if judged is None else judged.effective_models,
         predictions_per_row=_asked(inputs, ruled, found) / n,
         out=None,
-        notes=notes,
+        notes=(*notes, *_unjudged(inputs)),
         warnings=(
             *inputs.votes.members.warnings,
             *_chosen_warnings(inputs, ruled),
@@ -282,6 +283,7 @@ def _remarks(inputs: Inputs, options: ConsensusOptions, ruled: Ruled, found: Com
         },
         ks=(found.ks or []) if found.worth is not None else [],
     )
+    lines += _of_weights(inputs)
     if len(inputs.votes.members.names) == 1:
         lines.append("There is only one model: it agrees with itself.")
     if (tied := sum(inputs.votes.tied)) > 0:
@@ -295,3 +297,26 @@ def _remarks(inputs: Inputs, options: ConsensusOptions, ruled: Ruled, found: Com
             "posteriors may still move."
         )
     return lines
+
+
+def _unjudged(inputs: Inputs) -> list[str]:
+    known, ids = inputs.judging, inputs.votes.members.ids
+    if known is None or known.rows is None or len(known.truth) == len(ids):
+        return []
+    is_judged = np.zeros(len(ids), bool)
+    is_judged[known.rows] = True
+    return [
+        f"{known.name}: says nothing about {len(ids) - len(known.truth):,} of {len(ids):,} rows, "
+        f"such as '{ids[int(np.argmin(is_judged))]}': they are decided, but not judged."
+    ]
+
+
+def _of_weights(inputs: Inputs) -> list[str]:
+    files = (inputs.judging, inputs.teaching, inputs.choosing)
+    weighed = [one.name for one in files if one is not None and one.truth.weights is not None]
+    if not weighed:
+        return []
+    return [
+        f"{', '.join(dict.fromkeys(weighed))}: the weights of rows count in `scores` alone; "
+        "everything else counts every row once."
+    ]
