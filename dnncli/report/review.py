@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.results import Progress, no_progress, written
+from dnncli.results import written
 from dnncli.voting.rules import NO_DECISION, Decisions, Status
 
 if TYPE_CHECKING:
@@ -87,7 +87,6 @@ def write_review(
     *,
     index: NDArray[np.integer] | None = None,
     positive: int | None = None,
-    progress: Progress = no_progress,
 ) -> int:
     """Write review.csv: one line for each row without a decision, in the order of `review_order`.
 
@@ -102,7 +101,6 @@ def write_review(
         classes: (C,) names.
         index: (N,) item of each row; None: the items are the rows.
         positive: class index; without it, there is no column `risk`.
-        progress: told of the rows written.
 
     Returns:
         R, the number of lines.
@@ -119,7 +117,6 @@ def write_review(
             about = _columns(decisions.take(items), classes, risk if risk is None else risk[items])
             table = pl.DataFrame({"id": ids.gather(rows)}).hstack(about[item])
             table.write_csv(file, include_header=start == 0)
-            progress("Writing the review queue", start + len(rows), len(order))
     return len(order)
 
 

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 NO_VOTE = -1  # the vote of a model that said nothing about a row
 
-_MOST_DENSE = (
-    1 << 24
-)  # codes that are looked up in a table; beyond, or for few rows, they are sorted
+_MOST_DENSE = 1 << 24  # codes that are looked up in a table; more are sorted
 _MOST_CODE = 1 << 62
 
 

@@ -36,8 +36,6 @@ class Pooled:
     probs: NDArray[np.float64]  # (N, C); NaN where no model with a weight above 0 said anything
     n_votes: NDArray[np.int32]  # (N,) models that said something, whatever their weight
     n_models: int
-    weight_voted: NDArray[np.float64]  # (N,) weight of these models
-    weight_all: float
     member_entropy: NDArray[np.float64]  # (N,) nats, weighted mean over these models; NaN if none
     how: PoolHow
     precision: np.dtype  # the lowest of the members
@@ -90,7 +88,7 @@ class Pool:
         self._entropy = np.zeros(n_rows)
         self._weight = np.zeros(n_rows)
         self._n_votes = np.zeros(n_rows, np.int32)
-        self._weight_all, self._n_models = 0.0, 0
+        self._n_models = 0
         self._precision: np.dtype = np.dtype(np.float64)
         self._done = False
 
@@ -114,7 +112,6 @@ class Pool:
         if not 0 <= factor < float("inf"):
             raise ValueError(f"weight must be finite and >= 0. Got {weight}.")
         self._precision = min(self._precision, probs.dtype, key=lambda dtype: dtype.itemsize)
-        self._weight_all += factor
         self._n_models += 1
         for part in blocks(n_rows, n_classes):
             self._add(part, np.ascontiguousarray(probs[part].T), factor)
@@ -169,8 +166,6 @@ class Pool:
             probs=self._sums.T,
             n_votes=self._n_votes,
             n_models=self._n_models,
-            weight_voted=self._weight,
-            weight_all=self._weight_all,
             member_entropy=self._entropy / weight,
             how=self.how,
             precision=self._precision,

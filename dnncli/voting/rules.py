@@ -61,9 +61,7 @@ class VoteOptions:
     tie: VoteTie = "abstain"  # "positive" breaks only ties that the positive class is part of
     positive: int | None = None  # class index
     min_votes: int = 1  # models that said anything, whatever their weight
-    denominator: Denominator = (
-        "all"  # of the agreement: weight of all models or of those that voted
-    )
+    denominator: Denominator = "all"  # share of the weight of all models, or of those that voted
 
     def __post_init__(self) -> None:
         if self.agree is not None and not 0 < self.agree <= 1:

@@ -94,7 +94,7 @@ def test_weights_may_stand_in_a_file(files):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--agree", "80"], "Did you mean 0.8?"),
+        (["--agree", "80"], "80 % is written 0.8."),
         (["--method", "mean"], "needs probabilities"),
         (["--weights", "a=1,b=1"], "c: has no weight"),
         (["--positive", "Q"], "Unknown class 'Q'"),

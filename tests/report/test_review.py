@@ -122,14 +122,8 @@ def test_long_queues_are_written_part_by_part(tmp_path, monkeypatch):
     ids = [str(row) for row in range(200)]
     whole = queue(tmp_path / "one.csv", decisions, ids, index=ballots.index)
     monkeypatch.setattr(review, "_BLOCK", 7)
-    seen = []
-    parts = queue(
-        tmp_path / "two.csv", decisions, ids, index=ballots.index,
-        progress=lambda _, done, total: seen.append((done, total)),
-    )  # fmt: skip
-    assert parts == whole
-    assert seen[-1] == (len(whole), len(whole))
-    assert len(seen) == -(-len(whole) // 7)
+    assert len(whole) > 7
+    assert queue(tmp_path / "two.csv", decisions, ids, index=ballots.index) == whole
 
 
 @pytest.mark.parametrize("positive", [0, 2])

@@ -1,4 +1,4 @@
-"""How much each model counts: as given, or as rows with known truth teach."""
+"""Reads how much each model counts from what the user wrote."""
 
 import json
 from collections.abc import Mapping, Sequence
