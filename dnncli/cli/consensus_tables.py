@@ -89,7 +89,7 @@ def _target(report: "ConsensusReport") -> Iterator[tuple[str, str]]:
     )
     sure = "certified" if choice.certified else "not certified"
     yield "target recall", f"{report.options['target_recall']} of '{report.positive}', {sure}"
-    yield "  decided if", rule
+    yield f"  '{report.positive}' if", rule
     yield (
         "  on those rows",
         f"recall {number(choice.point.recall)}, precision {number(choice.point.precision)}, "
@@ -126,7 +126,7 @@ def _difference(found: "Comparison") -> str:
     apart = found.difference
     text = with_interval(apart.difference, [apart.low, apart.high])
     return (
-        f"{text}, p {number(found.p_value)}: only the consensus is right on "
+        f"{text}, p {found.p_value:.2g}: only the consensus is right on "
         f"{found.only_consensus:,}, only the model on {found.only_member:,} of {found.n:,}"
     )
 
@@ -215,6 +215,17 @@ def _pairs(report: "ConsensusReport") -> tuple[list[str], list[list[str]]]:
 
 def _below(report: "ConsensusReport") -> Iterator[str]:
     yield from agreement_notes(report.agreement)
+    if len(report.models) > 1:
+        yield "agrees: how often a model says what another says, in the mean of the others."
+    yield (
+        "agreement: least share of the votes (of a mean: probability) of the class in front; rows "
+        "below are for review."
+    )
+    if report.positive is not None and report.baselines is not None:
+        yield (
+            f"recall of '{report.positive}': among decided rows; if all for review are missed; if "
+            "people who review them catch all."
+        )
     yield f"Cost: {report.predictions_per_row:.4g} predictions per row."
     if report.consensus is not None:
         yield (

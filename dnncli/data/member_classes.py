@@ -4,7 +4,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 from dnncli.data.member_files import Member
@@ -54,7 +53,7 @@ def _label_classes(files: Sequence[Member], classes: Sequence[str]) -> tuple[str
         if not names:
             raise DataError(f"{files[0].path}: no model voted: every label is empty.")
         if not classes:
-            _check_forms(files)
+            check_forms([(str(file.path), file.columns) for file in files])
         return names
     names = _common_order(declaring)
     _check_sets(files, names, subset_of=True)
@@ -133,20 +132,24 @@ def _check_sets(files: Sequence[Member], names: Sequence[str], *, subset_of: boo
         )
 
 
-def _check_forms(files: Sequence[Member]) -> None:
-    """Raise DataError if classes of two files differ only in form: their votes would not add up."""
-    seen: dict[str, tuple[str, Path]] = {}
+def check_forms(files: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Raise DataError if classes of two files differ only in form: they would not be the same.
+
+    Args:
+        files: name and classes of each.
+    """
+    seen: dict[str, tuple[str, str]] = {}
     lines: list[str] = []
-    for file in files:
-        for name in file.columns:
+    for file, names in files:
+        for name in names:
             form = unicodedata.normalize("NFC", name).strip().casefold()
-            other, path = seen.setdefault(form, (name, file.path))
+            other, path = seen.setdefault(form, (name, file))
             if other != name:
                 (hint,) = near([name], [other])
-                lines.append(f"{file.path}: class '{name}'; {path} has '{other}'.{hint}")
+                lines.append(f"{file}: class '{name}'; {path} has '{other}'.{hint}")
     if lines:
         raise DataError(
-            "Classes differ only in form, so their votes would not be added up. Write them alike, "
+            "Classes differ only in form, so they would not count as the same. Write them alike, "
             "or declare them as different with --classes:",
             lines,
         )

@@ -45,6 +45,13 @@ def test_the_headline_names_rule_coverage_and_best_model(files):
     assert "warning: majority lowers the recall of 'P'" in result.stderr
 
 
+def test_every_column_is_explained_below_the_tables(files):
+    lines = run(*of(files), "--truth", files / "truth.csv", "--positive", "P").stdout.splitlines()
+    below = [line.partition(":")[0] for line in lines if not line.startswith("│")]
+    assert {"agrees", "agreement", "recall of 'P'", "Cost"} <= set(below)
+    assert {"agrees", "recall of 'P'"}.isdisjoint(run(files / "a.csv").stdout.split(":"))
+
+
 def test_json_has_the_promised_keys_and_is_strict(files):
     result = run(*of(files), "--truth", files / "truth.csv", "--positive", "P", "--json")
     found = strict(result.stdout)
@@ -94,7 +101,7 @@ def test_weights_may_stand_in_a_file(files):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--agree", "80"], "80 % is written 0.8."),
+        (["--agree", "80"], "at most 1; 80 % is written 0.8."),
         (["--method", "mean"], "needs probabilities"),
         (["--weights", "a=1,b=1"], "c: has no weight"),
         (["--positive", "Q"], "Unknown class 'Q'"),
@@ -115,6 +122,7 @@ def test_the_rule_for_a_target_recall_is_shown(files):
     result = run(*of(files), *words)
     assert result.exit_code == 0, result.output
     assert "0.5 of 'P', not certified" in result.stdout
+    assert "'P' if" in result.stdout
     assert strict(run(*of(files), *words, "--json").stdout)["options"]["target_recall"] == 0.5
 
 

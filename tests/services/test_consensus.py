@@ -305,6 +305,9 @@ def test_numbers_of_any_unit_are_averaged(tmp_path):
         ({"target_recall": "95", "positive": "P"}, "at most 1; 95 % is written 0.95."),
         ({"truth_val": "x.csv"}, "is for --target-recall"),
         ({"weight_by": "confidence"}, "needs probabilities"),
+        ({"rounds": 5}, "--rounds: is for --method selection"),
+        ({"scores": "any", "min_votes": 2}, "--min-votes: is not for --scores any"),
+        ({"scores": "any", "denominator": "voted"}, "--denominator: is not for --scores any"),
         ({"data": "pictures"}, "is for runs and .keras files"),
         ({"tta": -1}, "--tta: is for runs and .keras files"),
         ({"split": "test"}, "--split: picks rows of --truth, which is not given"),
@@ -333,6 +336,14 @@ def test_truth_of_other_ids_is_refused(files, tmp_path):
     assert "truth for other ids: 2 of its 2" in str(error.value)
     assert "There is 'i0', which differs only in letter case" in str(error.value)
     assert not (tmp_path / "o").exists()
+
+
+def test_a_truth_that_writes_classes_in_another_form_is_refused(files, tmp_path):
+    other = write_labels(tmp_path / "other.csv", ["P", "p", "N", "P", "P"])
+    with pytest.raises(DataError, match=r"other\.csv: class 'p'; a model has 'P'\. There is 'P',"):
+        dnncli.consensus(files, truth=other)
+    unseen = write_labels(tmp_path / "unseen.csv", ["P", "Q", "N", "P", "P"])
+    assert dnncli.consensus(files, truth=unseen).classes == ("N", "P", "Q")
 
 
 def test_what_is_wrong_with_the_truth_is_told_together_with_the_models(files, tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.member_classes import check_forms
 from dnncli.data.members import Members, open_members
 from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.counts import decide
@@ -122,7 +123,7 @@ def read_inputs(
     except DataError as error:  # what is wrong with the truth should not take a second attempt
         raise _with_truths(error, options) from error
     sources = _sources(options, members, given=given)
-    class_names = _classes(members, options, [source.truth for source in sources.values()])
+    class_names = _classes(members, options, list(sources.values()))
     positive = _positive(options, class_names)
     _check_numbers(options, n_models=len(members.names))
     bound = {
@@ -217,14 +218,20 @@ def _sources(
 
 
 def _classes(
-    members: Members, options: ConsensusOptions, truths: Sequence[Predictions]
+    members: Members, options: ConsensusOptions, sources: Sequence[Source]
 ) -> tuple[str, ...]:
-    """Declared classes and those of probabilities stand; labels may differ from file to file."""
+    """Declared classes and those of probabilities stand; labels may differ from file to file.
+
+    Raises:
+        DataError: if a class of the truth is one of the models' in another form.
+    """
     if options.classes or members.kind != "label":
         return members.class_names
-    found = set(members.class_names).union(*(truth.class_names for truth in truths))
+    found = set(members.class_names).union(*(source.truth.class_names for source in sources))
     if found == set(members.class_names):
         return members.class_names
+    truths = [(source.name, source.truth.class_names) for source in sources]
+    check_forms([("a model", members.class_names), *truths])
     return tuple(sorted(found))
 
 
