@@ -23,6 +23,7 @@ from dnncli.services.ensemble.report import compared, report
 from dnncli.services.ensemble.result import ConsensusReport
 from dnncli.services.ensemble.rule import early_pooling, method_of, ruled, weigh
 from dnncli.services.ensemble.values import ValuesReport, average_values
+from dnncli.services.option_problems import not_for
 from dnncli.voting.rules import DENOMINATORS, VOTE_TIES
 
 
@@ -40,7 +41,7 @@ def consensus(
     weights: Sequence[str] | Mapping[str, Share] = (),
     weights_from: str | Path | None = None,
     weight_by: str | None = None,
-    rounds: int = 50,
+    rounds: int = words.ROUNDS,
     tie: str = "abstain",
     positive: str | None = None,
     min_votes: int = 1,
@@ -215,17 +216,13 @@ def _check_tie(options: ConsensusOptions) -> None:
 
 
 def _check_kind(*, binary: bool, ignore: int | None, ignore_zone: bool, scores: str) -> None:
-    problems = [
-        f"--{name}: is not for these files."
-        for name, given in (
-            ("binary", binary),
-            ("ignore", ignore is not None),
-            ("ignore-zone", ignore_zone),
-            ("scores any", scores == "any"),
-        )
-        if given
-    ]
-    if problems:
+    given = {
+        "binary": binary,
+        "ignore": ignore is not None,
+        "ignore-zone": ignore_zone,
+        "scores any": scores == "any",
+    }
+    if problems := not_for("these files", given):
         raise ConfigError("consensus:", problems)
 
 
@@ -259,10 +256,10 @@ def _of_maps(
         "target-recall": options.target_recall is not None,
         "split": options.split is not None,
         "nan": options.nan != "error",
+        "scores any": options.scores == "any",
+        "format": options.format != "auto",
     }
-    if problems := [
-        f"--{name}: is not for masks and maps." for name, used in given.items() if used
-    ]:
+    if problems := not_for("masks and maps", given):
         raise ConfigError("consensus:", problems)
     return join(
         paths,

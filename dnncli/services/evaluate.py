@@ -115,7 +115,7 @@ def evaluate(
             positive=positive,
             fail_under=fail_under,
             normalize_ids=normalize_ids,
-            others=[option for option, value in given.items() if value],
+            others=given,
         )
         if truth is None:
             raise ConfigError(

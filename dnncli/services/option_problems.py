@@ -20,6 +20,16 @@ def word_problems(words: Mapping[str, tuple[str | None, Sequence[str | None]]]) 
     ]
 
 
+def not_for(what: str, given: Mapping[str, object]) -> list[str]:
+    """Options that were given and would be passed over.
+
+    Args:
+        what: they are not for, as sentences call it.
+        given: option -> whether it was given.
+    """
+    return [f"--{name}: is not for {what}." for name, is_given in given.items() if is_given]
+
+
 def beta_problems(betas: Sequence[float]) -> list[str]:
     """F scores that cannot be worked out."""
     low, high = BETA_LIMITS

@@ -31,6 +31,7 @@ MISSING: tuple[Missing, ...] = get_args(Missing)
 NAN = ("error", "positive")
 SCORES = ("unit", "any")
 FORMATS = ("auto", "csv", "parquet")
+ROUNDS = 50  # of greedy selection, unless others are asked for
 
 _WEIGHED = ("auto", "majority", "mean", "geometric", "weighted")  # methods that take weights
 _CHOSEN = ("auto", "k-of-m", "mean", "geometric", "weighted")  # that can be fitted to a recall
@@ -154,6 +155,7 @@ def _unfit(options: ConsensusOptions) -> list[str]:
         and options.weight_by == "confidence",
         "--weight-by: is for --method weighted.": options.weight_by is not None
         and method not in ("auto", "weighted"),
+        "--rounds: is for --method selection.": options.rounds != ROUNDS and method != "selection",
         f"--target-recall: is for --method {', '.join(_CHOSEN[1:])}, not {method}.": (
             options.target_recall is not None and method not in _CHOSEN
         ),

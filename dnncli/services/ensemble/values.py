@@ -22,6 +22,7 @@ from dnncli.services.ensemble.folder import REPORT, SCHEMA, check_out, decisions
 from dnncli.services.ensemble.options import ConsensusOptions
 from dnncli.services.ensemble.truths import rows_known
 from dnncli.services.ensemble.weights import parse_weights
+from dnncli.services.option_problems import not_for
 from dnncli.voting.pooling import Averages, average
 from dnncli.voting.weights import exact_weights
 
@@ -116,8 +117,11 @@ def _check(options: ConsensusOptions) -> None:
         "weight-by": options.weight_by is not None,
         "target-recall": options.target_recall is not None,
         "nan": options.nan != "error",
+        "min-votes": options.min_votes > 1,
+        "denominator": options.denominator != "all",
+        "split": options.split is not None,
     }
-    problems = [f"--{name}: is not for --scores any." for name, used in given.items() if used]
+    problems = not_for("--scores any", given)
     if options.method not in METHODS:
         problems.append(
             f"--method {options.method}: numbers are averaged. Allowed: {', '.join(METHODS)}."

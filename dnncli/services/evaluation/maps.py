@@ -1,6 +1,6 @@
 """Scores masks against true masks, picture by picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from dnncli.services.option_problems import (
     beta_problems,
     class_problems,
     confidence_problems,
+    not_for,
     word_problems,
 )
 
@@ -63,17 +64,17 @@ def checked_masks(
     positive: str | None,
     fail_under: Sequence[str],
     normalize_ids: str,
-    others: Sequence[str],
+    others: Mapping[str, object],
 ) -> MaskOptions:
     """The options, if each by itself makes sense.
 
     Args:
-        others: options that were given and are not for masks.
+        others: options that are not for masks, and whether each was given.
 
     Raises:
         ConfigError: naming everything that does not.
     """
-    problems = [f"--{name}: is not for masks." for name in others]
+    problems = not_for("masks", others)
     problems += word_problems(
         {"undefined": (undefined, UNDEFINED), "normalize-ids": (normalize_ids, NORMALIZE_IDS)}
     )
