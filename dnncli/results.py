@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 Progress = Callable[[str, int, int], None]  # what is done, how many are done, of how many
+UNFINISHED = ".tmp-"  # begins the name of what is not whole yet
 
 
 def no_progress(what: str, done: int, total: int) -> None:
@@ -47,7 +48,7 @@ def written(path: Path) -> Iterator[Path]:
     made. If the block raises, the neighbour is removed and `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=UNFINISHED, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     neighbour = Path(name)
     try:
@@ -70,13 +71,33 @@ def written_folder(path: Path) -> Iterator[Path]:
     that a folder already there may go.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=path.parent) as name:
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.parent) as name:
         neighbour = Path(name) / "new"
         neighbour.mkdir()
         yield neighbour
         if path.exists():
             path.rename(Path(name) / "old")
         neighbour.rename(path)
+
+
+@contextmanager
+def filled(path: Path, *, last: str) -> Iterator[Path]:
+    """A hidden folder inside `path` to write files to, which move into `path` when the block ends.
+
+    A killed process leaves all of them or none: without the hidden folder, `path` is as before.
+    `last` is the file whose presence says that the others are there.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path) as name:
+        hidden = Path(name)
+        yield hidden
+        for file in sorted(hidden.iterdir(), key=lambda file: file.name == last):
+            file.replace(path / file.name)
+
+
+def is_empty(path: Path) -> bool:
+    """Whether a folder holds nothing but what killed processes left unfinished."""
+    return path.is_dir() and all(entry.name.startswith(UNFINISHED) for entry in path.iterdir())
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from dnncli.errors import ConfigError, ModelError
-from dnncli.results import write_json
+from dnncli.results import is_empty, write_json
 
 GROUP = "seeds.json"  # makes a folder one of the runs of several seeds
 State = Literal["running", "done", "failed", "interrupted"]
@@ -121,6 +121,26 @@ def is_group(path: Path) -> bool:
     return (path / GROUP).is_file()
 
 
+def read_group(path: Path) -> dict[str, Any]:
+    """What seeds.json of a folder of runs holds.
+
+    Raises:
+        ModelError: if it cannot be read.
+    """
+    try:
+        entries = json.loads((path / GROUP).read_text(encoding="utf-8"))
+        if not isinstance(entries, dict) or not isinstance(entries.get("seeds"), list):
+            raise ValueError("it lists no seeds")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path / GROUP}: cannot be read ({error}). Train again.") from error
+    return entries
+
+
+def lacking_seeds(path: Path) -> list[int]:
+    """The seeds of a folder of runs whose run has not begun."""
+    return [seed for seed in read_group(path)["seeds"] if not is_run(path / f"seed-{seed}")]
+
+
 def choose(out: str, *, data: Path, model: str) -> RunDir:
     """The folder of a new run: `out`, or the next free runs/<data>-<model>[-2, -3 ...].
 
@@ -129,7 +149,7 @@ def choose(out: str, *, data: Path, model: str) -> RunDir:
     """
     if out:
         path = Path(out)
-        if path.is_dir() and not any(path.iterdir()):
+        if is_empty(path):
             return RunDir(path)
         if path.exists():
             remedy = "Give another --out"
@@ -144,19 +164,32 @@ def choose(out: str, *, data: Path, model: str) -> RunDir:
     return RunDir(path)
 
 
-def newest_unfinished(data: Path) -> RunDir:
-    """The run below runs/ on this data set that was changed last and is not done.
+def newest_unfinished(data: Path, *, seeds: bool = False) -> Path:
+    """What lies in runs/, was trained on this data set, is not done, and was changed last.
+
+    Args:
+        data: the data set.
+        seeds: only a folder of the runs of several seeds will do, not a single run.
 
     Raises:
         ConfigError: if there is none.
     """
     found = []
-    for file in Path("runs").glob("*/run.json"):
-        entry = RunDir(file.parent).read()
-        if entry.get("state") != "done" and Path(entry.get("data", "")) == data.resolve():
-            found.append((file.stat().st_mtime, file.parent))
+    for file in Path("runs").glob("*/*.json"):
+        if file.name != GROUP and (seeds or file.name != "run.json"):
+            continue
+        try:
+            entry = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue  # nothing can go on from there, but perhaps from another
+        # A folder of runs has a result once all are done, and its runs change after it.
+        is_done = entry.get("result") if file.name == GROUP else entry.get("state") == "done"
+        if not is_done and Path(entry.get("data", "")) == data.resolve():
+            files = [file, *file.parent.glob("*/run.json")]
+            found.append((max(path.stat().st_mtime for path in files), file.parent))
     if not found:
+        what = "unfinished folder of runs" if seeds else "unfinished run"
         raise ConfigError(
-            f"--resume: no unfinished run on {data} lies in runs/. Name its folder with --out."
+            f"--resume: no {what} on {data} lies in runs/. Name its folder with --out."
         )
-    return RunDir(max(found)[1])
+    return max(found)[1]

@@ -1,6 +1,7 @@
 """Run folders: where they go, and what is said when they cannot."""
 
 import json
+import os
 
 import pytest
 
@@ -45,9 +46,36 @@ def test_the_newest_unfinished_run_on_the_data_is_resumed(here):
     make_run(here / "runs" / "a", state="done", data=str(data))
     make_run(here / "runs" / "b", state="interrupted", data=str(data))
     make_run(here / "runs" / "c", state="interrupted", data=str(here / "other"))
-    assert rundir.newest_unfinished(data).path.name == "b"
+    (here / "runs" / "damaged").mkdir()
+    (here / "runs" / "damaged" / "run.json").write_text("{")
+    assert rundir.newest_unfinished(data).name == "b"
     with pytest.raises(ConfigError, match="no unfinished run"):
         rundir.newest_unfinished(here / "nowhere")
+
+
+def test_unfinished_runs_of_several_seeds_are_found_as_one_folder(here):
+    data = here / "pets"
+    for name, result in (("finished", {"n": 1}), ("begun", None)):
+        make_run(here / "runs" / name / "seed-1", state="done", data=str(data))
+        entries = {"seeds": [1, 2], "data": str(data), "result": result}
+        (here / "runs" / name / "seeds.json").write_text(json.dumps(entries))
+    assert rundir.newest_unfinished(data).name == "begun"
+    assert rundir.lacking_seeds(here / "runs" / "begun") == [2]
+    make_run(here / "runs" / "single", state="interrupted", data=str(data))
+    os.utime(here / "runs" / "single" / "run.json", ns=(2**62, 2**62))
+    assert rundir.newest_unfinished(data).name == "single"
+    assert rundir.newest_unfinished(data, seeds=True).name == "begun"
+
+
+def test_a_list_of_seeds_that_cannot_be_read_is_named(here):
+    (here / "seeds.json").write_text("[]")
+    with pytest.raises(ModelError, match=r"seeds\.json: cannot be read \(it lists no seeds\)"):
+        rundir.lacking_seeds(here)
+
+
+def test_what_a_killed_start_left_makes_no_folder_taken(here):
+    (here / "mine" / ".tmp-1").mkdir(parents=True)
+    assert rundir.choose("mine", data=here, model="cnn").path.name == "mine"
 
 
 def test_a_folder_that_is_no_run_is_named(here):

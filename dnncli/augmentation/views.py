@@ -50,13 +50,15 @@ def views(count: int, *, flips: Sequence[str] = ()) -> tuple[View, ...]:
         flips: of "horizontal" and "vertical": those that leave a class what it is.
 
     Raises:
-        ConfigError: if there are not so many.
+        ConfigError: if there are not so many, or the number is negative.
     """
     found = [
         View("-".join(filter(None, (word, shift))) or PLAIN.name, flip, down, right)
         for shift, (down, right) in _SHIFTS
         for flip, word in (("", ""), *((axis, _word(axis)) for axis in flips))
     ]
+    if count < 0:
+        raise ConfigError(f"--tta {count}: a number of views, from 1; 0 is the picture alone.")
     if count > len(found):
         unflipped = "" if flips else " (more where training flips pictures: --augment standard)"
         raise ConfigError(f"--tta {count}: there are {len(found)} views at most{unflipped}.")

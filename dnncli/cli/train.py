@@ -1,5 +1,6 @@
 """`dnncli train`."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +28,7 @@ def train(
     ] = None,
     out: Annotated[str | None, typer.Option(help="Run folder [runs/DATA-MODEL].")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run at --out, or the newest.")
+        bool, typer.Option("--resume", help="Go on with what is at --out, or the newest.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the merged settings and the plan, then stop.")
@@ -246,7 +247,7 @@ def _seeds(text: str | None) -> tuple[int, ...]:
     from dnncli.errors import ConfigError
 
     parts = [] if text is None else [part.strip() for part in text.split(",")]
-    wrong = [part for part in parts if not part.isascii() or not part.lstrip("-").isdigit()]
+    wrong = [part for part in parts if not re.fullmatch(r"-?[0-9]{1,18}", part)]
     if wrong:
         raise ConfigError(f"--seeds {text}: '{wrong[0]}' is no whole number. Write 1,2,3.")
     return tuple(int(part) for part in parts)
@@ -254,7 +255,7 @@ def _seeds(text: str | None) -> tuple[int, ...]:
 
 def _batch_size(text: str | None) -> int | str | None:
     """A number where it is one; the configuration checks the rest."""
-    return int(text) if text and text.lstrip("-").isdigit() else text
+    return int(text) if text and re.fullmatch(r"-?[0-9]{1,18}", text) else text
 
 
 def _show(result: "TrainResult", data: Path) -> None:
@@ -328,7 +329,8 @@ def _show_seeds(result: "SeedsResult") -> None:
     )
     for note in result.notes:
         output.hint(note)
-    output.hint(
-        "The validation rows chose the epoch of every run, so their scores are flattering. "
-        f"Let the runs vote on other rows: dnncli consensus {result.out}"
-    )
+    if result.validation:
+        output.hint(
+            "The validation rows chose the epoch of every run: their scores are flattering."
+        )
+    output.hint(f"Let the runs vote on other rows: dnncli consensus {result.out}")

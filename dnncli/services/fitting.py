@@ -21,7 +21,7 @@ from dnncli.data.pipeline import ImageFormat, Loader, Targets
 from dnncli.data.split import write_split
 from dnncli.errors import DataError
 from dnncli.networks.network import Network, build_network, parameters
-from dnncli.results import Progress, write_json, write_text
+from dnncli.results import Progress, filled, write_json, write_text
 from dnncli.rundir import RunDir
 from dnncli.services import predict, regime
 from dnncli.services.plan import Plan, batches, known_range
@@ -286,7 +286,13 @@ def _card(
 
 
 def write_run(plan: Plan, run: RunDir, job: Job, *, command: Sequence[str]) -> None:
-    """Make the run folder: run.json, config.toml, data.json, split.csv."""
+    """Make the run folder: run.json, config.toml, data.json, split.csv; all of them or none."""
+    # run.json last, because it makes the folder a run: all that a resumed run reads is there then.
+    with filled(run.path, last=run.run.name) as folder:
+        _write_run(plan, RunDir(folder), job, command=command)
+
+
+def _write_run(plan: Plan, run: RunDir, job: Job, *, command: Sequence[str]) -> None:
     config = plan.config
     dataset = plan.dataset
     write_text(run.config, configuration.as_toml(config))
@@ -316,7 +322,6 @@ def write_run(plan: Plan, run: RunDir, job: Job, *, command: Sequence[str]) -> N
         },
     )
     write_split(dataset, run.split)
-    # Last, because it makes the folder a run: all that a resumed run reads is there by then.
     write_json(
         run.run,
         {

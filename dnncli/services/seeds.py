@@ -1,6 +1,5 @@
 """Several runs that differ in their seed only: one split, one folder, members of a consensus."""
 
-import json
 import shlex
 import shutil
 import statistics
@@ -13,10 +12,16 @@ from typing import Any
 from dnncli import config as configuration
 from dnncli import devices, rundir
 from dnncli.config import TrainConfig
-from dnncli.errors import ConfigError, DnncliError, Interrupted, ModelError
-from dnncli.results import Progress, no_progress, plain, write_json, write_text
-from dnncli.rundir import GROUP, RunDir, is_group, is_run
-from dnncli.services.train import TrainResult, check_asked, planned, train_run
+from dnncli.errors import ConfigError, DnncliError, Interrupted
+from dnncli.results import Progress, filled, no_progress, plain, write_json, write_text
+from dnncli.rundir import GROUP, RunDir, is_group, is_run, read_group
+from dnncli.services.train import (
+    TrainResult,
+    check_asked,
+    check_same_data,
+    planned,
+    train_run,
+)
 
 _MOST = 2**31  # seeds are below
 
@@ -92,7 +97,8 @@ def train_seeds(
         group = _resumed(merged, asked, seeds)
         if dry_run:
             return _planned(group, group.settings(group.seeds[0]), progress=progress)
-        _write(group, resumed=rundir.now(), result=None)
+        _check_data(group, progress=progress)
+        _write(group, group.path, resumed=rundir.now(), result=None)
     else:
         group = _Group(path=Path(merged.run.out), config=merged, seeds=tuple(seeds))
         if dry_run:
@@ -122,7 +128,7 @@ def train_seeds(
             f"Go on with: dnncli train {group.config.data.path} --out {group.path} --resume"
         ) from interrupt
     except DnncliError:
-        if not any(group.run(seed).path.exists() for seed in group.seeds):
+        if not resume and not any(group.run(seed).path.exists() for seed in group.seeds):
             shutil.rmtree(group.path)  # not one run began: nothing is to be kept
         raise
     return _finished(group, found, trained)
@@ -163,35 +169,39 @@ def _new(group: _Group, *, progress: Progress) -> _Group:
     model = f"{plan.config.model.name}-seeds"
     path = rundir.choose(config.run.out, data=Path(config.data.path), model=model).path
     group = replace(group, path=path, notes=plan.notes)
-    write_split(plan.dataset, group.split)
     # seeds.json last, because it makes the folder a group: all that a resumed one reads is there.
-    _write(group, started=rundir.now(), result=None)
+    with filled(path, last=GROUP) as folder:
+        write_split(plan.dataset, folder / group.split.name)
+        fingerprint = plan.dataset.fingerprint
+        _write(group, folder, fingerprint=fingerprint, started=rundir.now(), result=None)
     return group
 
 
-def _write(group: _Group, **entries: Any) -> None:
-    """Write config.toml, then seeds.json, keeping what the latter says already."""
-    known = _read(group.path) if is_group(group.path) else {}
-    write_text(group.path / "config.toml", configuration.as_toml(group.config))
+def _check_data(group: _Group, *, progress: Progress) -> None:
+    """Refuse to go on with other data, which would make members that saw different pictures.
+
+    Raises:
+        DataError: if they are other data.
+    """
+    from dnncli.services.plan import make_plan
+
+    plan = make_plan(group.settings(group.seeds[0]), progress=progress)
+    known = read_group(group.path)
+    saved = {"fingerprint": known["fingerprint"], "path": known["data"]}
+    check_same_data(saved, plan, path=group.path)
+
+
+def _write(group: _Group, folder: Path, **entries: Any) -> None:
+    """Write config.toml, then seeds.json, to a folder, keeping what the latter says already."""
+    known = read_group(group.path) if is_group(group.path) else {}
+    write_text(folder / "config.toml", configuration.as_toml(group.config))
     about = {
         "schema": "dnncli.seeds/1",
         "command": shlex.join(["dnncli", *sys.argv[1:]]),
         "data": str(Path(group.config.data.path).resolve()),
         "seeds": list(group.seeds),
     }
-    write_json(group.path / GROUP, known | about | entries)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """What seeds.json holds.
-
-    Raises:
-        ModelError: if it cannot be read.
-    """
-    try:
-        return json.loads((path / GROUP).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path / GROUP}: cannot be read ({error}). Train again.") from error
+    write_json(folder / GROUP, known | about | entries)
 
 
 def _resumed(merged: TrainConfig, asked: dict[str, Any], seeds: Sequence[int]) -> _Group:
@@ -205,7 +215,7 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any], seeds: Sequence[int]) -
         raise ConfigError(
             "--resume: name the folder of the runs with --out; it holds a file seeds.json."
         )
-    before = tuple(_read(path)["seeds"])
+    before = tuple(read_group(path)["seeds"])
     if lost := [seed for seed in before if seeds and seed not in seeds]:
         raise ConfigError(
             f"--seeds: {path} was begun with {', '.join(map(str, before))}. Left out now: "
@@ -236,7 +246,7 @@ def _is_finished(run: RunDir, asked: Mapping[str, Any]) -> bool:
     if not is_run(run.path) or run.read().get("state") != "done":
         return False
     had = configuration.read_toml(run.config)["fit"]["epochs"]
-    return asked.get("fit.epochs", had) == had
+    return asked.get("fit.epochs", had) <= had
 
 
 def _result_of(run: RunDir) -> TrainResult:
@@ -259,7 +269,7 @@ def _finished(group: _Group, found: Mapping[int, TrainResult], trained: list[int
         validation=_spread(runs),
         notes=tuple(note for note in group.notes if note not in said),
     )
-    _write(group, ended=rundir.now(), result=plain(result))
+    _write(group, group.path, ended=rundir.now(), result=plain(result))
     return result
 
 

@@ -1,5 +1,6 @@
 """Train a classifier: from options to a run folder."""
 
+import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -87,8 +88,8 @@ def train(
         config: TOML file of settings.
         settings: "section.key" -> value, over the file.
         seeds: train one run for each, on one split, in `out`/seed-<n>; nothing: a single run.
-        resume: go on with the run at `out`, or the newest unfinished one on `data`; with the runs
-            of several seeds that are not finished, where `out` holds such.
+        resume: go on with the run at `out`, or the newest unfinished one on `data`; where `out`
+            holds the runs of several seeds, with those of them that are not finished.
         dry_run: only return the merged configuration and the plan; nothing slow is imported.
         progress: told how far reading and decoding are.
         listener: `dnncli.training.listener.Listener`, told about steps and epochs.
@@ -100,6 +101,9 @@ def train(
     """
     merged, asked = load_config(data, file=config, settings=settings, options=options)
     _check_target(merged, asked)
+    if resume and not merged.run.out:
+        newest = rundir.newest_unfinished(Path(merged.data.path), seeds=bool(seeds))
+        merged = replace(merged, run=replace(merged.run, out=str(newest)))
     if seeds or (resume and rundir.is_group(Path(merged.run.out))):
         from dnncli.services.seeds import train_seeds
 
@@ -148,7 +152,7 @@ def train_run(
     Args:
         merged: all settings.
         asked: those that were asked for: a resumed run takes no others.
-        resume: go on with the run at `run.out`, or the newest unfinished one.
+        resume: go on with the run at `run.out`.
         progress: told how far reading and decoding are.
         listener: told about steps and epochs.
     """
@@ -163,7 +167,7 @@ def train_run(
         data = Path(merged.data.path)
         run = rundir.choose(merged.run.out, data=data, model=plan.config.model.name)
     else:
-        _check_same_data(run, plan)
+        check_same_data(json.loads(run.data.read_text(encoding="utf-8")), plan, path=run.path)
     return _execute(plan, run, resume=resume, progress=progress, listener=listener)
 
 
@@ -181,20 +185,15 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
         ConfigError: if a setting was asked for that the run does not have.
     """
     path = merged.data.path
-    run = RunDir(Path(merged.run.out)) if merged.run.out else rundir.newest_unfinished(Path(path))
+    run = RunDir(Path(merged.run.out))
     before = run.read()
     saved = configuration.merge(configuration.read_toml(run.config), {}, source=str(run.config))
     check_asked(saved, merged, asked, path=run.path)
     epochs = merged.fit.epochs if "fit.epochs" in asked else saved.fit.epochs
-    if before.get("state") == "done" and epochs == saved.fit.epochs:
+    if before.get("state") == "done" and (epochs or 0) <= (saved.fit.epochs or 0):
         raise ConfigError(
             f"--resume {run.path}: this run is finished after {before['result']['epochs']} epochs "
             f"({before['result']['stopped']}). Ask for more with --epochs."
-        )
-    if saved.fit.snapshots and epochs != saved.fit.epochs:
-        raise ConfigError(
-            f"--resume {run.path}: its {saved.fit.snapshots} snapshots divide the "
-            f"{saved.fit.epochs} epochs it was begun with. Train anew for {epochs}."
         )
     return run, replace(
         saved,
@@ -206,7 +205,7 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
 def check_asked(
     saved: TrainConfig, merged: TrainConfig, asked: Mapping[str, Any], *, path: Path
 ) -> None:
-    """Refuse settings that were asked for but differ from those saved at `path`.
+    """Refuse settings that were asked for but differ from those saved at `path`, or cannot follow.
 
     Raises:
         ConfigError: naming them.
@@ -218,6 +217,12 @@ def check_asked(
     ]
     if wrong:
         raise ConfigError(f"--resume {path}: a run goes on with its own settings:", wrong)
+    epochs = merged.fit.epochs if "fit.epochs" in asked else saved.fit.epochs
+    if saved.fit.snapshots and epochs != saved.fit.epochs:
+        raise ConfigError(
+            f"--resume {path}: its {saved.fit.snapshots} snapshots divide the "
+            f"{saved.fit.epochs} epochs it was begun with. Train anew for {epochs}."
+        )
 
 
 def _stands_for(key: str, asked: Any, settled: Any) -> bool:
@@ -231,13 +236,20 @@ def _stands_for(key: str, asked: Any, settled: Any) -> bool:
     return asked not in regime.CLASS_WEIGHTS and regime.read_class_weights(asked) == settled
 
 
-def _check_same_data(run: RunDir, plan: "Plan") -> None:
-    import json
+def check_same_data(saved: Mapping[str, Any], plan: "Plan", *, path: Path) -> None:
+    """Refuse data other than those that training at `path` began with.
 
-    saved = json.loads(run.data.read_text(encoding="utf-8"))
+    Args:
+        saved: "fingerprint" and "path" of the data it began with.
+        plan: what is to go on.
+        path: folder of the run or the runs, for the message.
+
+    Raises:
+        DataError: if ids, labels or pictures differ.
+    """
     if saved["fingerprint"] != plan.dataset.fingerprint:
         raise DataError(
-            f"--resume {run.path}: the data set is not the one this run began with "
+            f"--resume {path}: the data set is not the one this training began with "
             f"({saved['path']}). Restore it, or train anew."
         )
 

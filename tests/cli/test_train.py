@@ -78,8 +78,15 @@ def test_runs_of_several_seeds_are_a_table_and_one_json_object(patterns, tmp_pat
     ]
 
 
-@pytest.mark.parametrize("text", ["1,two", "1,,2", "1;2"])
+@pytest.mark.parametrize("text", ["1,two", "1,,2", "1;2", "1,--2", "²"])
 def test_seeds_that_are_no_numbers_are_named(patterns, text):
     shown = run(patterns, "--seeds", text, "--dry-run")
     assert shown.exit_code == 2
     assert "is no whole number. Write 1,2,3." in shown.stderr
+
+
+@pytest.mark.parametrize("text", ["--8", "²", "half"])
+def test_a_batch_size_that_is_no_number_is_refused(patterns, text):
+    shown = run(patterns, f"--batch-size={text}", "--dry-run")
+    assert shown.exit_code == 2
+    assert "batch_size" in shown.stderr

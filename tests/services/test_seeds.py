@@ -1,13 +1,14 @@
 """Runs of several seeds: one split, the numbers of single runs, and going on after a stop."""
 
 import json
+import shutil
 
 import pytest
 from tests_support import write_patterns
 
 import dnncli
 from dnncli.config import read_toml
-from dnncli.errors import ConfigError, Interrupted
+from dnncli.errors import ConfigError, DataError, Interrupted
 from dnncli.rundir import RunDir
 from dnncli.services.seeds import SeedsResult
 
@@ -106,6 +107,55 @@ def test_further_seeds_and_epochs_can_be_asked_for_later(data, tmp_path):
     longer = dnncli.train(data, out=str(out), resume=True, epochs=2)
     assert longer.trained == (1, 2)
     assert [run.epochs for run in longer.runs] == [2, 2]
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_members_are_never_added_on_other_data_and_nothing_is_written(data, pair, tmp_path):
+    out, other = tmp_path / "pair", tmp_path / "d"
+    shutil.copytree(pair[0], out)
+    shutil.copytree(data, other)
+    shutil.copy(other / "dots" / "000.png", other / "down" / "000.png")
+    before = contents(out)
+    with pytest.raises(DataError, match="pair: the data set is not the one this training began"):
+        dnncli.train(other, out=str(out), resume=True, seeds=(3, 1, 2))
+    shutil.rmtree(other / "down")
+    with pytest.raises(DataError):
+        dnncli.train(other, out=str(out), resume=True, seeds=(3, 1, 2))
+    assert contents(out) == before
+
+
+def test_cycles_cannot_become_longer_and_nothing_is_written(data, tmp_path):
+    settings = SETTINGS | {"fit.snapshots": 2}
+    dnncli.train(data, out=str(tmp_path), settings=settings, seeds=(1,), **QUICK)
+    before = contents(tmp_path)
+    with pytest.raises(ConfigError, match="its 2 snapshots divide the 2 epochs"):
+        dnncli.train(data, out=str(tmp_path), resume=True, epochs=4)
+    assert contents(tmp_path) == before
+
+
+def test_fewer_epochs_than_were_trained_leave_nothing_to_do(data, pair):
+    for out in (pair[0], pair[0] / "seed-1"):
+        with pytest.raises(ConfigError, match="Ask for more"):
+            dnncli.train(data, out=str(out), resume=True, epochs=1)
+
+
+def test_a_group_whose_run_was_killed_while_its_folder_was_made_goes_on(
+    data, pair, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "runs" / "pair"
+    shutil.copytree(pair[0], out)
+    shutil.rmtree(out / "seed-1")
+    (out / "seed-1" / ".tmp-1").mkdir(parents=True)
+    (out / "seed-1" / ".tmp-1" / "config.toml").touch()
+    about = json.loads((out / "seeds.json").read_text())
+    (out / "seeds.json").write_text(json.dumps(about | {"result": None}))
+    resumed = dnncli.train(data, resume=True)  # found without its name
+    assert resumed.trained == (1,)
+    assert resumed.runs[1].validation == pair[1].runs[1].validation
 
 
 @pytest.mark.parametrize(
