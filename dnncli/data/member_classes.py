@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from dnncli.data.member_files import Member
-from dnncli.data.names import near
+from dnncli.data.names import listed, near
 from dnncli.data.scores import Scores
 from dnncli.errors import DataError
 
@@ -29,7 +29,7 @@ def join_classes(
         lines = [
             f"{file.path}: hard labels"
             if file.kind == "label"
-            else f"{file.path}: scores of {_list(file.columns)}"
+            else f"{file.path}: scores of {listed(file.columns)}"
             for file in files
         ]
         raise DataError(
@@ -91,7 +91,7 @@ def _with_columns(
     singles = [file for file in files if len(file.columns) == 1]
     if len(names) > 2 and singles:
         raise DataError(
-            f"The classes are {_list(names)}; these files score only one of them:",
+            f"The classes are {listed(names)}; these files score only one of them:",
             [f"{file.path}: '{file.columns[0]}'" for file in singles],
         )
     wide = [file for file in files if len(file.columns) > 1]
@@ -127,7 +127,7 @@ def _check_sets(files: Sequence[Member], names: Sequence[str], *, subset_of: boo
         ]
     if lines:
         raise DataError(
-            f"The models have different classes. Most, or what is declared, have {_list(names)}:",
+            f"The models have different classes. Most, or what is declared, have {listed(names)}:",
             lines,
         )
 
@@ -153,7 +153,3 @@ def check_forms(files: Sequence[tuple[str, Sequence[str]]]) -> None:
             "or declare them as different with --classes:",
             lines,
         )
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names[:20]) + (f" ... ({len(names)} in all)" if len(names) > 20 else "")

@@ -40,3 +40,8 @@ def near(names: Sequence[str], known: Iterable[str]) -> list[str]:
 def _by_fold(known: list[str], fold: Callable[[str], str]) -> dict[str, str]:
     # Reversed, so that the first of several names with the same fold is the one that is kept.
     return {fold(name): name for name in reversed(known)}
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message: the first 20, and how many there are."""
+    return ", ".join(names[:SHOWN]) + (f" ... ({len(names)} in all)" if len(names) > SHOWN else "")

@@ -15,7 +15,7 @@ from dnncli.data.dataset import UNLABELLED
 from dnncli.data.decisions import labels_of_decisions
 from dnncli.data.frames import Table, check_suffix, read_table, table_of, write_frame
 from dnncli.data.ids import check_ids, counted, valid_text
-from dnncli.data.names import near
+from dnncli.data.names import listed, near
 from dnncli.data.scores import Scores, check_range, read_members, read_numbers, with_sum_one
 from dnncli.errors import SHOWN, DataError
 from dnncli.predictions import Predictions
@@ -230,13 +230,13 @@ def encode_labels(
     if not names:
         names = tuple(name for name in labels.unique().sort().to_list() if name)
     elif len(set(names)) < len(names):
-        raise DataError(f"{path}: a class is declared twice: {_list(names)}.")
+        raise DataError(f"{path}: a class is declared twice: {listed(names)}.")
     codes = labels.cast(pl.Enum(names), strict=False)
     if unknown := (codes.is_null() & labels.is_not_null() & (labels != "")).arg_true().to_list():
         first = {labels[row]: ids[row] for row in reversed(unknown)}
         found = sorted(first)
         lines = [
-            f"id '{first[label]}': class '{label}' is not one of {_list(names)}.{hint}"
+            f"id '{first[label]}': class '{label}' is not one of {listed(names)}.{hint}"
             for label, hint in zip(found, near(found, names))
         ]
         raise DataError(f"{path}: classes that are not declared:", lines)
@@ -252,10 +252,6 @@ def _check_labelled(path: Path, ids: "pl.Series", labels: "pl.Series") -> None:
     if len(empty):
         lines = [f"id '{ids[row]}'" for row in empty.head(SHOWN)]
         raise DataError(f"{path}: rows without a label:", counted(lines, len(empty)))
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names[:20]) + (f" ... ({len(names)} in all)" if len(names) > 20 else "")
 
 
 def class_columns(
@@ -279,7 +275,7 @@ def class_columns(
         f"column '{name}' is no class.{hint}" for name, hint in zip(extra, near(extra, declared))
     ]
     if lines:
-        raise DataError(f"{path}: its columns are not the classes {_list(declared)}:", lines)
+        raise DataError(f"{path}: its columns are not the classes {listed(declared)}:", lines)
     return tuple(declared)
 
 
@@ -290,7 +286,7 @@ def _member_columns(
     if missing := [name for name in further if name not in table.names]:
         hints = near(missing, table.names)
         lines = [f"no column '{name}'.{hint}" for name, hint in zip(missing, hints)]
-        raise DataError(f"{table.path}: columns: {_list(table.names)}.", lines)
+        raise DataError(f"{table.path}: columns: {listed(table.names)}.", lines)
     others = {"id", *RESERVED, *further} - set(declared)
     found = [name for name in table.names if name not in others]
     return class_columns(table.path, found, declared, multi_label=True)
