@@ -22,6 +22,11 @@ _BINARY = (
     "--binary takes 0 as background, 1 and 255 as foreground; --classes 0,255 takes the numbers "
     "as they are; --ignore 255 leaves out pixels that are 255"
 )
+_FEW = 2  # classes; of more, numbers up to 255 may be levels of grey
+_GREY = (
+    "Grey edges and probabilities have no classes: eval decides predictions by --threshold, "
+    "consensus averages by --method mean."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +184,8 @@ def _check(
     if 0 not in numbers:
         some = ["0 (background)", *some]
     hint = f" {_BINARY}." if white else ""
+    if white and len(numbers) > _FEW:
+        hint += f" {_GREY}"
     raise DataError(
         f"Masks hold numbers that are no class. Known: {', '.join(some)}.{hint} "
         "Declare all classes with --classes, or a number that is none with --ignore:",

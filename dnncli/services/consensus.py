@@ -8,7 +8,7 @@ from pathlib import Path
 from dnncli.data.align import NORMALIZE_IDS
 from dnncli.data.dataset import SPLITS
 from dnncli.data.maps import is_maps
-from dnncli.errors import ConfigError
+from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.scores import UNDEFINED
 from dnncli.metrics.thresholds import Share
 from dnncli.results import Progress, no_progress
@@ -139,6 +139,8 @@ def consensus(
     if folder is not None:
         check_out(folder)
     paths = tuple(Path(target) for target in targets)
+    if lost := [f"{path}: no such file or folder." for path in paths if not path.exists()]:
+        raise DataError("consensus:", lost)
     if are_models(paths):
         if truth is not None:
             raise ConfigError("--truth: is for predictions files; runs are judged on --data.")

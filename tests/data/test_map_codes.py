@@ -121,3 +121,9 @@ def test_a_number_that_is_ignored_cannot_be_the_only_class():
 def test_a_class_number_that_no_mask_can_hold_is_refused():
     with pytest.raises(ConfigError, match="2147483648 is too large"):
         mask_code(seen({0, 1}), classes=("0", str(2**31)))
+
+
+def test_levels_of_grey_are_told_what_to_do():
+    with pytest.raises(DataError, match="255 is no class") as error:
+        mask_code(seen({0, 51, 102, 255}))
+    assert "consensus averages by --method mean" in str(error.value)

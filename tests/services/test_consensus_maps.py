@@ -220,6 +220,9 @@ def test_folders_of_the_same_name_are_told_apart(tmp_path):
         ({"weights": ["a=1,b=1"]}, "c: has no weight"),
         ({"agree": "1.5"}, "--agree"),
         ({"method": "mean", "agree": "1"}, "are for masks, not for a mean"),
+        ({"method": "mean", "binary": True, "ignore": 2}, "--binary, --ignore: these are for"),
+        ({"method": "mean", "classes": ["a"], "positive": "a"}, "--classes, --positive: these"),
+        ({"method": "mean", "min_votes": 2, "denominator": "voted"}, "--min-votes, --denomin"),
         ({"positive": "2"}, "--positive 2: no such class"),
         ({"ignore": -1}, "--ignore -1: must be a number of the masks"),
     ],
@@ -254,3 +257,33 @@ def test_ties_of_two_classes_go_to_the_second_unless_another_is_named(tmp_path):
     for positive, expected in ((None, 1), ("0", 0)):
         consensus(pair, tie="positive", positive=positive, out=tmp_path / "out")
         assert read_picture(tmp_path / "out" / "maps" / "p.png") == [[expected, 1]]
+
+
+def test_files_of_floats_and_of_whole_numbers_are_averaged_in_any_order(tmp_path):
+    np.savez(tmp_path / "a.npz", p=np.array([[0, 1]]))
+    np.savez(tmp_path / "b.npz", p=np.array([[0.5, 0.5]]))
+    pair = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for targets in (pair, pair[::-1]):
+        consensus_maps(targets, out=tmp_path / "out")
+        assert np.load(tmp_path / "out" / "maps.npz")["p"].tolist() == [[0.25, 0.75]]
+
+
+def test_a_void_class_among_the_names_of_the_truth_is_void_in_plain_masks_too(tmp_path):
+    pair = [
+        write_pictures(tmp_path / "a", p=[[0, 1, 2, 2]]),
+        write_pictures(tmp_path / "b", p=[[0, 1, 1, 2]]),
+    ]
+    truth = write_pictures(tmp_path / "truth", p=[[0, 1, 1, 2]])
+    (truth / "classes.json").write_text('{"classes": ["sky", "road", "void"], "ignore": 2}')
+    mask, result = merged(pair, tmp_path / "out", truth=truth)
+    assert mask == [[0, 1, 1, 2]]
+    assert result.classes == ("sky", "road")
+    assert result.status_counts["no_votes"] == 1
+    assert result.scores.pooled.accuracy == 1
+
+
+@pytest.mark.parametrize("name", ["nothing", "nothing.npz"])
+def test_masks_that_are_not_there_are_named(three, tmp_path, name):
+    with pytest.raises(DataError) as error:
+        consensus([tmp_path / name, *three])
+    assert error.value.problems == (f"{tmp_path / name}: no such file or folder.",)

@@ -103,17 +103,31 @@ def open_sets(
     if truth is not None:
         known = opened_maps(truth)
         warnings = match_maps(known, [together], extra="leave")
-    judged = [*sets, *filter(None, [known])]
+    judged = _with_named_void([*sets, *filter(None, [known])])
     return MapSets(
         names=tuple(names[place] for place in order),
-        sets=tuple(sets),
+        sets=tuple(judged[: len(sets)]),
         ids=together.ids,
         classes=find_classes(judged, declared=classes, binary=binary, progress=progress)
         if kind == "mask"
         else None,
-        truth=known,
+        truth=None if known is None else judged[-1],
         warnings=tuple(warnings),
     )
+
+
+def _with_named_void(sets: Sequence[Maps]) -> list[Maps]:
+    """A void class among the names of one set has that number in those without names, too."""
+    named = {
+        maps.void for maps in sets if maps.void is not None and maps.void < len(maps.class_names)
+    }
+    if len(named) != 1:
+        return list(sets)
+    void = named.pop()
+    return [
+        maps if maps.class_names or maps.void is not None else replace(maps, void=void)
+        for maps in sets
+    ]
 
 
 def _together(sets: Sequence[Maps]) -> Maps:

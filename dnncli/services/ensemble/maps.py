@@ -30,6 +30,17 @@ MAP_METHODS = ("auto", "majority", "mean", "weighted", "k-of-m", "staple")
 
 _WEIGHED = ("majority", "mean", "weighted")  # methods that take weights
 _OF_VALUES = ("auto", "mean", "weighted")  # methods for edges and values
+_WITHOUT_MASKS = {  # what options for masks must be where values are averaged
+    "agree": None,
+    "tie": "abstain",
+    "min_votes": 1,
+    "denominator": "all",
+    "ignore_zone": False,
+    "binary": False,
+    "ignore": None,
+    "classes": (),
+    "positive": None,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +145,14 @@ def consensus_maps(
         "ignore_zone": ignore_zone,
     }
     kind, method = _settled(paths, method, k=k, has_weights=bool(weights))
-    share = _checked(kind, method, given, has_weights=bool(weights), has_truth=truth is not None)
+    share = _checked(
+        kind,
+        method,
+        given
+        | {"binary": binary, "ignore": ignore, "classes": tuple(classes), "positive": positive},
+        has_weights=bool(weights),
+        has_truth=truth is not None,
+    )
     folder = None if out is None else Path(out)
     if folder is not None:
         check_out(folder)
@@ -194,7 +212,9 @@ def _settled(
     if len(paths) < 2:
         raise ConfigError(f"consensus: needs the maps of two models or more. Got {len(paths)}.")
     pictures = [path for path in paths if path.suffix != ".npz"]
-    has_values = method == "mean" or (method in _OF_VALUES and not pictures and _floats(paths[0]))
+    has_values = method == "mean" or (
+        method in _OF_VALUES and not pictures and any(map(_floats, paths))
+    )
     if has_values:
         name = "mean" if method == "auto" and not has_weights else method
         return "edge" if pictures else "value", "weighted" if name == "auto" else name
@@ -229,11 +249,14 @@ def _checked(
         "--agree: k-of-m has --k in its place.": method == "k-of-m" and given["agree"] is not None,
         "--weights: are needed by --method weighted.": method == "weighted" and not has_weights,
         f"--weights: are not for --method {method}.": has_weights and method not in _WEIGHED,
-        "--agree, --tie, --ignore-zone: are for masks, not for a mean of values.": kind != "mask"
-        and (given["agree"] is not None or given["tie"] != "abstain" or given["ignore_zone"]),
         "--truth: is for masks.": kind != "mask" and has_truth,
     }
     problems = [line for line, applies in rules.items() if applies]
+    if kind != "mask":
+        without = _WITHOUT_MASKS.items()
+        named = [f"--{name.replace('_', '-')}" for name, none in without if given[name] != none]
+        if named:
+            problems.append(f"{', '.join(named)}: these are for masks, not for a mean of values.")
     share = None
     if given["agree"] is not None:
         try:
