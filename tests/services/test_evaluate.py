@@ -213,6 +213,12 @@ def test_a_folder_with_a_metrics_file_of_something_else_is_not_replaced(files, t
     assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "model.py"]
 
 
+def test_a_folder_cannot_lie_below_a_file(files, tmp_path):
+    truth, predictions = files(truth=TRUTH, p="id,label\na,P\nb,N\nc,N\nd,N\n")
+    with pytest.raises(ConfigError, match=r"p\.csv is a file"):
+        evaluate(predictions, truth=truth, out=predictions / "out")
+
+
 def test_an_earlier_evaluation_is_replaced_as_a_whole_and_nothing_else_ever(files, tmp_path):
     p, t = files(p="id,label\nd,N\nb,P\na,P\nc,P\n", t=TRUTH)
     out = tmp_path / "out"

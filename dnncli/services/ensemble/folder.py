@@ -1,17 +1,15 @@
 """The folder of a consensus: what is written into it."""
 
-import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dnncli.errors import ConfigError
 from dnncli.results import Progress, write_json, written_folder
 from dnncli.services.ensemble.inputs import Inputs
 from dnncli.services.ensemble.options import ConsensusOptions
 from dnncli.services.ensemble.rule import Ruled
+from dnncli.services.out_folder import check_replaceable
 
 if TYPE_CHECKING:
     from dnncli.services.ensemble.report import Compared
@@ -27,19 +25,7 @@ def check_out(folder: Path) -> None:
     Raises:
         ConfigError: if something else is there.
     """
-    if not os.path.lexists(folder):
-        above = next(place for place in folder.absolute().parents if place.exists())
-        if not above.is_dir():
-            raise ConfigError(f"--out {folder}: {above} is a file. Give another name.")
-        return
-    try:
-        found = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    kind = SCHEMA.partition("/")[0]
-    earlier = isinstance(found, dict) and str(found.get("schema")).startswith(f"{kind}/")
-    if not earlier and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ConfigError(f"--out {folder}: exists and is no consensus. Give another name.")
+    check_replaceable(folder, file=REPORT, schema=SCHEMA, what="consensus")
 
 
 def decisions_suffix(files: Sequence[Path], asked: str) -> str:

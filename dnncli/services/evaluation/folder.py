@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +17,15 @@ from dnncli.results import Progress, no_progress, write_json, write_text, writte
 from dnncli.rundir import RunDir, is_run
 from dnncli.services.evaluation.result import EvalReport
 from dnncli.services.evaluation.slices import SliceReport
+from dnncli.services.out_folder import check_replaceable, results_in
 
 if TYPE_CHECKING:
     from dnncli.report.mistakes import Pictures
     from dnncli.report.thinning import ClassCurve
+
+
+METRICS = "metrics.json"
+SCHEMA = "dnncli.eval/1"  # of every evaluation: of rows and of masks
 
 
 def check_out(folder: Path) -> None:
@@ -30,19 +34,7 @@ def check_out(folder: Path) -> None:
     Raises:
         ConfigError: if something else is there.
     """
-    if not folder.exists() or str(_written(folder).get("schema")).startswith("dnncli.eval/"):
-        return
-    if not (folder.is_dir() and not any(folder.iterdir())):
-        raise ConfigError(f"--out {folder}: exists and is no evaluation. Give another name.")
-
-
-def _written(folder: Path) -> dict[str, Any]:
-    """What metrics.json holds; nothing if there is none that can be read."""
-    try:
-        found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    check_replaceable(folder, file=METRICS, schema=SCHEMA, what="evaluation")
 
 
 def folder_in_run(
@@ -90,7 +82,7 @@ def model_file(target: Path) -> str:
 
 def _is_of(folder: Path, same: Mapping[str, str | None]) -> bool:
     """Whether an evaluation is of this data, split and model file."""
-    written = _written(folder)
+    written = results_in(folder / METRICS)
     return bool(written) and all(written.get(key) == value for key, value in same.items())
 
 
@@ -115,7 +107,7 @@ def write_folder(
 
     check_out(folder)
     with written_folder(folder) as neighbour:
-        write_json(neighbour / "metrics.json", report)
+        write_json(neighbour / METRICS, report)
         write_predictions(predictions, neighbour / "predictions.parquet")
         write_predictions(truth, neighbour / "truth.csv")
         if report.confusion is not None:

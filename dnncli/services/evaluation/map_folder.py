@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dnncli.results import write_json, written_folder
-from dnncli.services.evaluation.folder import check_out, write_confusion, write_csv
+from dnncli.services.evaluation.folder import METRICS, check_out, write_confusion, write_csv
 from dnncli.services.evaluation.map_result import MaskEval
 
 _SCORES = ("dice", "iou", "precision", "recall")
@@ -23,7 +23,7 @@ def write_mask_folder(folder: Path, report: MaskEval) -> None:
     """
     check_out(folder)
     with written_folder(folder) as neighbour:
-        write_json(neighbour / "metrics.json", report)
+        write_json(neighbour / METRICS, report)
         write_csv(neighbour / "per_class.csv", _per_class(report))
         write_csv(neighbour / "per_image.csv", _per_image(report))
         write_confusion(neighbour, report.confusion)

@@ -22,6 +22,7 @@ from dnncli.metrics.masks import (
 )
 from dnncli.metrics.scores import UNDEFINED, Undefined
 from dnncli.results import Progress
+from dnncli.services.evaluation.folder import SCHEMA
 from dnncli.services.evaluation.gates import Gate
 from dnncli.services.evaluation.map_folder import write_mask_folder
 from dnncli.services.evaluation.map_gates import judge_masks, mask_gate_problems, parse_mask_gate
@@ -149,7 +150,7 @@ def evaluate_masks(
     )
     positive = options.positive
     report = MaskEval(
-        schema="dnncli.eval/1",
+        schema=SCHEMA,
         kind="mask",
         target=str(target),
         truth=str(truth),

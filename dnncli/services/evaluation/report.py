@@ -15,7 +15,7 @@ from dnncli.predictions import Predictions
 from dnncli.results import Progress
 from dnncli.services.evaluation.against import Against, compare
 from dnncli.services.evaluation.curves import calibration_of, curves_of, is_of
-from dnncli.services.evaluation.folder import model_file, write_folder
+from dnncli.services.evaluation.folder import SCHEMA, model_file, write_folder
 from dnncli.services.evaluation.gates import judge
 from dnncli.services.evaluation.inputs import Inputs
 from dnncli.services.evaluation.options import EvalOptions
@@ -70,7 +70,7 @@ def scored(inputs: Inputs, *, target: Path, folder: Path | None, progress: Progr
         for name, column in columns.items()
     }
     report = EvalReport(
-        schema="dnncli.eval/1",
+        schema=SCHEMA,
         target=str(target),
         n=len(truth),
         classes=truth.class_names,
