@@ -8,6 +8,7 @@ from pathlib import Path
 from dnncli.data.align import NORMALIZE_IDS
 from dnncli.data.dataset import SPLITS
 from dnncli.data.maps import is_maps
+from dnncli.data.scores import SCORES
 from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.scores import UNDEFINED
 from dnncli.metrics.thresholds import Share
@@ -117,7 +118,7 @@ def consensus(
             "normalize-ids": (normalize_ids, NORMALIZE_IDS),
             "undefined": (undefined, UNDEFINED),
             "format": (decisions, words.FORMATS),
-            "scores": (scores, words.SCORES),
+            "scores": (scores, SCORES),
             "weight-by": (weight_by, (None, *words.WEIGHT_BY)),
         },
         agree=agree,
@@ -308,7 +309,7 @@ def _predicted(
 ) -> Found:
     """What runs say about the rows to decide, and about the splits that teach or choose."""
 
-    def of(split: str | None) -> PredictedMembers:
+    def of(split: str | None, data: str | Path | None) -> PredictedMembers:
         return predicted(
             targets,
             data,
@@ -319,7 +320,7 @@ def _predicted(
             progress=progress,
         )
 
-    found = of(options.split)
+    found = of(options.split, data)
     sources = {}
     if found.truth is not None:
         sources["judging"] = Source(name=f"split '{found.split}'", truth=found.truth)
@@ -328,7 +329,8 @@ def _predicted(
         asked["choosing"] = "val"
     for role, split in asked.items():
         if split in SPLITS:
-            theirs = of(split)
+            # New pictures have no validation rows; those of the runs teach about them.
+            theirs = of(split, data if split in found.splits else None)
             if theirs.truth is None:
                 raise ConfigError(f"the split '{split}' has rows without a label.")
             sources[role] = Source(name=f"split '{split}'", truth=theirs.truth, files=theirs.files)

@@ -4,27 +4,23 @@ Shapes: N rows, M members.
 """
 
 import functools
-import hashlib
-import importlib.metadata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from dnncli import __version__
-from dnncli.augmentation.views import PLAIN, View
 from dnncli.data.dataset import UNLABELLED
 from dnncli.data.detect import open_dataset
-from dnncli.data.frames import SUFFIXES, read_table
+from dnncli.data.frames import SUFFIXES
 from dnncli.data.names import near
-from dnncli.data.predictions import write_predictions
-from dnncli.errors import ConfigError, DataError
+from dnncli.errors import ConfigError, DataError, ModelError
 from dnncli.networks.files import read_card
 from dnncli.predictions import Predictions
 from dnncli.results import Progress, no_progress
-from dnncli.rundir import RunDir, is_run
+from dnncli.rundir import RunDir, is_group, is_run, lacking_seeds
 from dnncli.services import predict
+from dnncli.services.ensemble.kept import Member, keep, kept, keys_of
 from dnncli.services.evaluation.remarks import chosen_on
 from dnncli.services.predict import metadata_of
 from dnncli.services.rows import (
@@ -49,6 +45,7 @@ class PredictedMembers:
     truth: Predictions | None  # labels of the N rows; None if the data set has none
     class_names: tuple[str, ...]
     split: str  # train, val, test, or "all"
+    splits: tuple[str, ...]  # what else it could be, for some model
     computed: int  # members that were predicted now; the others had been before
     notes: tuple[str, ...]  # what the user should know
 
@@ -110,15 +107,20 @@ def predicted(
     ]
     rows = _same_rows(list(models), opened, split=split)
     members = list(_members(list(models), rows, tta=tta))
-    computed = _predict(members, batch_size=batch_size, progress=progress)
-    notes = [note for entry in rows for note in (*entry.notes, *chosen_on(metadata_of(entry)))]
+    files, computed, unkept = _predict(members, batch_size=batch_size, progress=progress)
+    notes = [
+        *_unfinished(targets, models),
+        *(note for entry in rows for note in (*entry.notes, *chosen_on(metadata_of(entry)))),
+        *unkept,
+    ]
     return PredictedMembers(
         names=tuple(member.name for member in members),
-        files=tuple(member.file for member in members),
+        files=tuple(files[member.name] for member in members),
         models=tuple(member.rows.model for member in members),
         truth=_truth(rows[0]),
         class_names=tuple(rows[0].card["classes"]),
         split=rows[0].split,
+        splits=tuple(dict.fromkeys(entry for one in opened for entry in splits_of(one))),
         computed=computed,
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -127,7 +129,7 @@ def predicted(
 def _is_model(path: Path) -> bool:
     """Whether a target is to be predicted with; what does not exist is, unless it is a table."""
     if path.is_dir():
-        return is_run(path) or bool(_inside(path))
+        return is_run(path) or is_group(path) or bool(_inside(path))
     if path.is_file():
         return path.suffix == ".keras"
     return path.suffix not in (*SUFFIXES, ".png")
@@ -145,6 +147,11 @@ def _named(targets: Sequence[str | Path]) -> dict[str, Path]:
     found: list[Path] = []
     for target in map(Path, targets):
         listed = _inside(target) if target.is_dir() and not is_run(target) else [target]
+        if not listed:
+            raise ModelError(
+                f"{target}: none of its runs has begun. Go on with: dnncli train DATA --out "
+                f"{target} --resume"
+            )
         for entry in listed:
             snapshots = RunDir(entry).snapshots if is_run(entry) else ()
             found += snapshots or [find_model(entry)]
@@ -157,6 +164,20 @@ def _named(targets: Sequence[str | Path]) -> dict[str, Path]:
     if len(set(names)) < len(names):
         names = [str(model) for model in found]
     return dict(zip(names, found, strict=True))
+
+
+def _unfinished(targets: Sequence[str | Path], models: dict[str, Path]) -> list[str]:
+    """Notes on runs that have not been trained to their end, or not at all."""
+    notes = []
+    for path in map(Path, targets):
+        if is_group(path) and (lacking := lacking_seeds(path)):
+            notes.append(f"{path}: no run yet of seed {', '.join(map(str, lacking))}.")
+    runs = {run.path: run for model in models.values() if (run := run_of(model)) is not None}
+    for run in runs.values():
+        state = run.read().get("state")
+        if state != "done":
+            notes.append(f"{run.path}: is not trained to its end (state: {state}).")
+    return notes
 
 
 def _folder(model: Path) -> Path:
@@ -263,45 +284,25 @@ def _truth(rows: Rows) -> Predictions | None:
     return predict.truth_of(rows.dataset, rows.rows)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Member:
-    """One view of the rows by one model, and the file that holds what was said."""
-
-    name: str
-    rows: Rows
-    view: View
-    key: str
-    file: Path
-
-
-def _members(names: Sequence[str], rows: Sequence[Rows], *, tta: int) -> Iterator[_Member]:
+def _members(names: Sequence[str], rows: Sequence[Rows], *, tta: int) -> Iterator[Member]:
     for name, entry in zip(names, rows, strict=True):
-        key = _key(entry)
+        model, asked = keys_of(entry)
         for view in predict.views_of(entry, tta):
-            plain = view == PLAIN
-            words = [entry.model.stem, entry.split, *([] if plain else [view.name]), key[:12]]
-            yield _Member(
-                name=f"{name}~{view.name}" if tta else name,
-                rows=entry,
-                view=view,
-                key=key,
-                file=entry.model.parent / "predictions" / f"{'-'.join(words)}.parquet",
-            )
+            called = f"{name}~{view.name}" if tta else name
+            yield Member(name=called, rows=entry, view=view, model_key=model, rows_key=asked)
 
 
-def _key(rows: Rows) -> str:
-    """SHA-256 (hex) of all that the predictions follow from, but the view."""
-    versions = [__version__, importlib.metadata.version("keras")]
-    with rows.model.open("rb") as file:
-        model = hashlib.file_digest(file, "sha256").hexdigest()
-    digest = hashlib.sha256("\0".join((*versions, model, rows.dataset.fingerprint)).encode())
-    digest.update(rows.rows.astype(np.int64).tobytes())
-    return digest.hexdigest()
+def _predict(
+    members: Sequence[Member], *, batch_size: int, progress: Progress
+) -> tuple[dict[str, Path], int, list[str]]:
+    """Predict what no file holds yet, all views of a model at once.
 
-
-def _predict(members: Sequence[_Member], *, batch_size: int, progress: Progress) -> int:
-    """Predict what no file holds yet, all views of a model at once; how many members that were."""
-    missing = [member for member in members if not _is_kept(member)]
+    Returns:
+        The file of every member by name, how many were predicted now, and notes.
+    """
+    files = {member.name: file for member in members if (file := kept(member)) is not None}
+    missing = [member for member in members if member.name not in files]
+    notes = []
     for model in dict.fromkeys(member.rows.model for member in missing):
         asked = [member for member in missing if member.rows.model == model]
         rows = asked[0].rows
@@ -311,20 +312,11 @@ def _predict(members: Sequence[_Member], *, batch_size: int, progress: Progress)
         for place, member in enumerate(asked):
             metadata = metadata_of(rows) | {"key": member.key, "view": member.view.name}
             found = predict.as_predictions(rows, probs[:, place], metadata=metadata)
-            write_predictions(found, member.file)
-    return len(missing)
+            files[member.name], note = keep(member, found)
+            notes += note
+    return files, len(missing), notes
 
 
 def _told(progress: Progress, name: str, what: str, done: int, total: int) -> None:
     """Progress that says which model is at work."""
     progress(f"{what} ({name})", done, total)
-
-
-def _is_kept(member: _Member) -> bool:
-    """Whether the member's file is there, whole, and what it says it is."""
-    if not member.file.is_file():
-        return False
-    try:
-        return read_table(member.file).metadata.get("key") == member.key
-    except DataError:
-        return False

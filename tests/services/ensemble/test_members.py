@@ -11,6 +11,8 @@ from tests_support import write_patterns
 import dnncli
 from dnncli.data.predictions import read_predictions
 from dnncli.errors import ConfigError, DataError, ModelError
+from dnncli.results import write_json
+from dnncli.rundir import RunDir
 from dnncli.services.ensemble.members import are_models, predicted
 
 QUICK = {"model": "mlp", "epochs": 1, "augment": "none"}
@@ -81,6 +83,63 @@ def test_a_damaged_file_is_predicted_anew(runs, tmp_path):
     assert file.read_bytes() == whole
 
 
+def test_a_file_that_is_damaged_in_its_middle_is_predicted_anew(runs, tmp_path):
+    shutil.copytree(runs / "seed-1", tmp_path / "run")
+    (file,) = predicted([tmp_path / "run"]).files
+    whole = file.read_bytes()
+    middle = slice(len(whole) // 4, len(whole) // 2)
+    file.write_bytes(whole.replace(whole[middle], bytes(byte ^ 0x5A for byte in whole[middle])))
+    told = predicted([tmp_path / "run"])
+    assert told.computed == 1
+    assert file.read_bytes() == whole
+
+
+def test_where_nothing_can_be_kept_everything_is_predicted_all_the_same(runs, tmp_path):
+    shutil.copytree(runs / "seed-1", tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "predictions", ignore_errors=True)
+    (tmp_path / "run" / "predictions").touch()  # no folder can be made there
+    told = predicted([tmp_path / "run"])
+    assert np.array_equal(probs_of(told)["run"], probs_of(predicted([runs]))["seed-1"])
+    assert any("predictions: cannot be written (File exists)" in note for note in told.notes)
+
+
+def test_what_an_earlier_model_said_is_removed(runs, patterns, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(runs / "seed-1", run)
+    shutil.rmtree(run / "predictions", ignore_errors=True)
+    shutil.copy(run / "best.keras", run / "best-test.keras")
+    other = predicted([run / "best-test.keras"], patterns, tta=3).files
+    earlier = [*predicted([run]).files, *predicted([run], split="val", tta=2).files]
+    assert all(file.exists() for file in (*other, *earlier))
+    (run / "predictions" / "notes.parquet").touch()
+    shutil.copy(runs / "seed-2" / "best.keras", run / "best.keras")
+    (new,) = predicted([run]).files
+    expected = {*other, new, run / "predictions" / "notes.parquet"}
+    assert set((run / "predictions").iterdir()) == expected
+
+
+def test_members_that_are_not_trained_to_their_end_are_named(runs, tmp_path):
+    group = tmp_path / "group"
+    shutil.copytree(runs / "seed-1", group / "seed-1")
+    RunDir(group / "seed-1").update(state="running")
+    write_json(group / "seeds.json", {"seeds": [1, 2, 5]})
+    notes = predicted([group]).notes
+    assert f"{group}: no run yet of seed 2, 5." in notes
+    assert f"{group / 'seed-1'}: is not trained to its end (state: running)." in notes
+    shutil.rmtree(group / "seed-1")
+    with pytest.raises(ModelError, match="group: none of its runs has begun.*--resume"):
+        predicted([group])
+
+
+def test_validation_rows_of_the_runs_teach_about_new_pictures(runs, patterns):
+    run, new = runs / "seed-1", patterns / "test" / "dots"
+    told = dnncli.consensus(
+        [run, run / "last.keras"], data=new, method="weighted", weights_from="val"
+    )
+    assert told.n == 6
+    assert set(told.weights) == {"seed-1", "seed-1-last"}
+
+
 def test_views_are_members_of_their_own_and_flips_need_training_with_flips(runs):
     told = predicted([runs], tta=3)
     assert told.names == (
@@ -147,6 +206,8 @@ def test_what_does_not_fit_together_is_named_before_anything_is_predicted(runs, 
         predicted([runs, runs / "seed-1"])
     with pytest.raises(ConfigError, match="--tta 99: there are 9 views at most"):
         predicted([runs], tta=99)
+    with pytest.raises(ConfigError, match="--tta -1: a number of views"):
+        predicted([runs], tta=-1)
     with pytest.raises(ConfigError, match="--split vall: this data set has train, val, test, all"):
         predicted([runs], split="vall")
     other = tmp_path / "data"
