@@ -79,6 +79,7 @@ def worth(
     positive: int | None = None,
     confidence: float = 0.95,
     used: Sequence[bool] | None = None,
+    per_row: float | None = None,
     tie: VoteTie = "abstain",
 ) -> Worth:
     """Compare decisions about rows of known truth with the models that they are made of.
@@ -93,6 +94,7 @@ def worth(
         positive: class index, for recall and precision.
         confidence: of the intervals, in (0, 1).
         used: (M,) whether the decisions need a model; None: all. The cost is that of these.
+        per_row: predictions that the consensus costs; None: the votes of the used models.
         tie: of the majority beside them, so that it decides as many rows as they may.
 
     Raises:
@@ -120,9 +122,10 @@ def worth(
     on_positives = None
     if positive is not None:
         on_positives = _compared(cells[:, :, :, 1:], best, confidence=confidence)
-    asked = ballots.patterns if used is None else ballots.patterns[:, np.asarray(used, bool)]
-    n_votes = int((asked != NO_VOTE).sum(axis=1) @ ballots.counts)
-    per_row = _ratio(n_votes, len(ballots))
+    if per_row is None:
+        asked = ballots.patterns if used is None else ballots.patterns[:, np.asarray(used, bool)]
+        n_votes = int((asked != NO_VOTE).sum(axis=1) @ ballots.counts)
+        per_row = _ratio(n_votes, len(ballots))
     recalls = [score.recall for score in members.values() if score.recall is not None]
     return Worth(
         n=int(by_truth.sum()),

@@ -58,9 +58,7 @@ def compared(inputs: Inputs, options: ConsensusOptions, ruled: Ruled) -> Compare
             ruled.rows(known.rows),
             positive=inputs.positive,
             confidence=float(options.certainty),
-            used=None
-            if ruled.weighing.weights is None
-            else [w > 0 for w in ruled.weighing.weights],
+            per_row=_asked(inputs, ruled, agreed) / len(ballots),
             tie=options.tie,
         )
     ks = None
@@ -122,7 +120,7 @@ def report(
         baselines=None if judged is None else _baselines(judged),
         duplicates=[*duplicates],
         effective_models=None if judged is None else judged.effective_models,
-        predictions_per_row=_asked(inputs, ruled, found) / n,
+        predictions_per_row=_asked(inputs, ruled, found.agreed) / n,
         out=None,
         notes=(*notes, *_unjudged(inputs)),
         warnings=(
@@ -198,11 +196,16 @@ def _chosen_warnings(inputs: Inputs, ruled: Ruled) -> list[str]:
     return lines
 
 
-def _asked(inputs: Inputs, ruled: Ruled, found: Compared) -> int:
-    """Predictions that the decisions need: those of models without weight could be left out."""
+def _asked(inputs: Inputs, ruled: Ruled, agreed: Agreement) -> int:
+    """Predictions that the decisions need: those of models without weight could be left out.
+
+    Probabilities whose highest is that of several classes are no vote, but were predicted.
+    """
     weights = ruled.weighing.weights or (Fraction(1),) * len(inputs.votes.members.names)
     return sum(
-        member.n_votes for member, weight in zip(found.agreed.members, weights) if weight > 0
+        member.n_votes + tied
+        for member, tied, weight in zip(agreed.members, inputs.votes.tied, weights)
+        if weight > 0
     )
 
 

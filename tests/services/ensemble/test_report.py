@@ -59,3 +59,11 @@ def test_the_majority_beside_the_consensus_breaks_ties_as_it_does(files, tmp_pat
     report = dnncli.consensus(files, truth=truth, tie=tie, positive="P")
     assert report.baselines.majority.right_rows == right
     assert report.baselines.majority == report.consensus
+
+
+def test_tied_probabilities_were_predicted_too(tmp_path):
+    rows = {"a": [("x", 0.5, 0.5), ("y", 0.9, 0.1)], "b": [("x", 0.5, 0.5), ("y", "", "")]}
+    files = [write(tmp_path / f"{name}.csv", ("id", "N", "P"), of) for name, of in rows.items()]
+    report = dnncli.consensus(files, truth=truth_of(tmp_path, [("x", "N"), ("y", "N")]))
+    assert report.predictions_per_row == 3 / 2
+    assert any("It costs 1.5 predictions a row" in line for line in report.warnings)
