@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from dnncli.data.predictions import read_predictions, read_truth
+from dnncli.data.scores import Scores
 from dnncli.errors import DataError
 from dnncli.predictions import Predictions
 from dnncli.registry import suggest
@@ -19,7 +20,7 @@ def read_scored(
     split: str | None,
     nan: Literal["error", "keep"],
     multi_label: bool,
-    scores: Literal["unit", "any"],
+    scores: Scores,
 ) -> Predictions:
     """The predictions; what is wrong with the truth, too, is said in the same error.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from dnncli.data.align import NormalizeIds
+from dnncli.data.scores import Scores
 from dnncli.errors import ConfigError
 from dnncli.metrics.scores import Undefined
 from dnncli.metrics.thresholds import Share, exact_share
@@ -29,7 +30,6 @@ WEIGHT_BY: tuple[WeightBy, ...] = get_args(WeightBy)  # the default comes first
 Missing = Literal["error", "no-vote"]
 MISSING: tuple[Missing, ...] = get_args(Missing)
 NAN = ("error", "positive")
-SCORES = ("unit", "any")
 FORMATS = ("auto", "csv", "parquet")
 ROUNDS = 50  # of greedy selection, unless others are asked for
 
@@ -63,7 +63,7 @@ class ConsensusOptions:
     betas: tuple[float, ...]
     undefined: Undefined
     rounds: int
-    scores: Literal["unit", "any"]
+    scores: Scores
     format: Literal["auto", "csv", "parquet"]  # of the decisions
     split: str | None  # of a truth file's column, or of the data set
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dnncli.data.align import align
 from dnncli.data.pairs import declared_classes, read_scored, read_truth_of
 from dnncli.data.predictions import read_predictions
+from dnncli.data.scores import Scores
 from dnncli.errors import ConfigError, DataError
 from dnncli.predictions import Predictions
 from dnncli.registry import suggest
@@ -139,7 +140,7 @@ def _nan(options: EvalOptions) -> Literal["error", "keep"]:
     return "keep" if options.nan == "positive" else "error"
 
 
-def _scores(options: EvalOptions) -> Literal["unit", "any"]:
+def _scores(options: EvalOptions) -> Scores:
     ranks_only = options.threshold is not None or options.thresholds is not None
     return "any" if ranks_only else "unit"
 
