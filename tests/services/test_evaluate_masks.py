@@ -115,6 +115,13 @@ def test_maps_of_shares_are_decided_by_a_threshold_that_includes_it(tmp_path, ma
         evaluate(model, truth=truth)
 
 
+def test_masks_taken_for_shares_are_remarked_on(masks):
+    truth = masks("truth", {"a": "0011"})
+    report = evaluate(masks("model", {"a": "0011"}), truth=truth, threshold=0.5)
+    assert report.per_class["foreground"].dice == 0
+    assert any("No value reaches --threshold 0.5" in warning for warning in report.warnings)
+
+
 def test_pictures_whose_positive_class_was_not_found_are_missed(masks):
     truth = masks("truth", {"a": "01", "b": "02", "c": "10", "d": "00"})
     model = masks("model", {"a": "10", "b": "01", "c": "10", "d": "01"})

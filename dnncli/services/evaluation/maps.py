@@ -271,6 +271,12 @@ def _remarks(report: MaskEval) -> list[str]:
         remarks.append(f"No pixel of the truth is of class {some}: its recall is undefined.")
     if report.n < FEWEST:
         remarks.append(f"{report.n} pictures are too few for intervals: {FEWEST} are needed.")
+    foreground = report.per_class[report.classes[-1]]
+    if report.threshold is not None and foreground.support and not foreground.predicted:
+        remarks.append(
+            f"No value reaches --threshold {report.threshold:g}: 8 bits are divided by 255. If the "
+            "predictions are masks of 0 and 1, leave it out."
+        )
     empty = sum(not entry.pixels for entry in report.per_image)
     if empty:
         remarks.append(f"{empty} pictures are void altogether and count for nothing.")
