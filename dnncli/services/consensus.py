@@ -25,6 +25,7 @@ from dnncli.services.ensemble.result import ConsensusReport
 from dnncli.services.ensemble.rule import early_pooling, method_of, ruled, weigh
 from dnncli.services.ensemble.values import ValuesReport, average_values
 from dnncli.services.option_problems import not_for
+from dnncli.services.rows import ALL
 from dnncli.voting.rules import DENOMINATORS, VOTE_TIES
 
 
@@ -333,5 +334,8 @@ def _predicted(
             theirs = of(split, data if split in found.splits else None)
             if theirs.truth is None:
                 raise ConfigError(f"the split '{split}' has rows without a label.")
-            sources[role] = Source(name=f"split '{split}'", truth=theirs.truth, files=theirs.files)
+            # Rows that are decided, too, are told apart from others: they cannot judge.
+            among = split in found.splits and found.split in (split, ALL)
+            files = () if among else theirs.files
+            sources[role] = Source(name=f"split '{split}'", truth=theirs.truth, files=files)
     return Found(files=found.files, names=found.names, sources=sources, notes=found.notes)

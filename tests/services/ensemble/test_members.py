@@ -140,6 +140,15 @@ def test_validation_rows_of_the_runs_teach_about_new_pictures(runs, patterns):
     assert set(told.weights) == {"seed-1", "seed-1-last"}
 
 
+@pytest.mark.parametrize(("split", "rows"), [("val", 6), ("all", 66)])
+def test_rows_that_taught_are_no_test_of_runs_either(runs, split, rows):
+    run = runs / "seed-1"
+    models = [run, run / "last.keras"]
+    told = dnncli.consensus(models, split=split, method="weighted", weights_from="val")
+    taught = f" of the {rows} rows of split '{split}' chose the weights"
+    assert any(taught in warning for warning in told.warnings), told.warnings
+
+
 def test_views_are_members_of_their_own_and_flips_need_training_with_flips(runs):
     told = predicted([runs], tta=3)
     assert told.names == (
