@@ -15,7 +15,8 @@ from dnncli.cli.app import app
 
 COMMANDS = (
     *((), ("data", "inspect"), ("data", "convert"), ("data", "split"), ("augment",)),
-    *(("train",), ("eval",), ("predict",), ("threshold",), ("models",)),
+    *(("train",), ("eval",), ("predict",), ("threshold",), ("consensus",)),
+    ("models",),
 )
 FLAGS = ", ".join(f"`--{flag.replace('_', '-')}` (`{key}`)" for flag, key in config.FLAGS.items())
 NOTE = "Written by `make docs`; a test compares."

@@ -71,6 +71,11 @@ def test_every_setting_has_its_meaning():
     assert [row for row in rows if row.endswith("|  |")] == []
 
 
+def test_every_command_has_a_section():
+    names = {command.name for command in app.registered_commands if not command.hidden}
+    assert names <= {command[0] for command in GENERATOR["COMMANDS"] if command}
+
+
 def test_every_help_shows_an_example():
     for command in GENERATOR["COMMANDS"]:
         if command:

@@ -20,7 +20,7 @@ class Candidate:
     rule: str
     targets: Targets  # certified at the confidence that each of G candidates needs
     k: int | None  # votes that are enough at `point` (0: for every row); None: no numbers of votes
-    point: Point | None  # the certified one, or max_precision if nothing can be certified
+    point: Point | None  # the certified one, or the highest if nothing can be certified
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def choose_rule(
     chosen (Bonferroni). Without that, choosing the cheapest would choose the luckiest. It needs
     scores that were made without these rows: weights learned from them break it.
 
-    If nothing can be certified, the fewest rows flagged among the `max_precision` thresholds,
+    If nothing can be certified, the fewest rows flagged among the highest thresholds,
     which reach the target on these rows and promise nothing for new ones.
 
     Args:
@@ -83,7 +83,7 @@ def choose_rule(
             confidence=confidence,
             among=f" for the best of {len(table)} rules" if len(table) > 1 else "",
         )
-        warnings.append(f"{sentence}. Chosen: max_precision, which promises nothing for new rows.")
+        warnings.append(f"{sentence}. Chosen: highest, which promises nothing for new rows.")
     if best.targets.n_negative == 0:
         warnings.append("no row belongs to the rest: what a threshold costs cannot be seen.")
     elif point.n_flagged == best.targets.n_positive + best.targets.n_negative:
@@ -105,7 +105,7 @@ def _candidate(
     rule: str, scores: NDArray, is_positive: ArrayLike, *, recall: Share, confidence: Share
 ) -> Candidate:
     targets = target(is_positive, scores, recall=recall, confidence=confidence)
-    point = targets.certified.point or targets.max_precision
+    point = targets.certified.point or targets.highest
     is_count = np.asarray(scores).dtype.kind in "iu"
     return Candidate(
         rule=rule,

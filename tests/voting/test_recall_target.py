@@ -40,7 +40,7 @@ def test_a_choice_worked_out_by_hand():
     assert two.rule == "k-of-m"
     assert two.warnings == (
         "59 positives; 0.95 at 95 % confidence for the best of 2 rules needs 72; the best that "
-        "can be certified is 0.939. Chosen: max_precision, which promises nothing for new rows.",
+        "can be certified is 0.939. Chosen: highest, which promises nothing for new rows.",
     )
 
 
