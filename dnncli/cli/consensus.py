@@ -16,7 +16,7 @@ def consensus(
         list[Path],
         typer.Argument(
             metavar="TARGET...",
-            help="Predictions files, or folders of masks; or runs and .keras files with --data.",
+            help="Predictions files, or folders of masks; or runs and .keras files.",
         ),
     ],
     method: Annotated[
@@ -113,7 +113,9 @@ def consensus(
     ] = "0.95",
     data: Annotated[
         Path | None,
-        typer.Option(help="Pictures that runs and .keras files predict.", rich_help_panel=FILES),
+        typer.Option(
+            help="What runs and .keras files predict [that of the runs].", rich_help_panel=FILES
+        ),
     ] = None,
     tta: Annotated[
         int,
@@ -164,7 +166,7 @@ def consensus(
 ) -> None:
     """Join what several models, or people, say about the same rows; abstain where they differ.
 
-    Example: dnncli consensus a.csv b.csv c.csv --agree 0.8 --truth truth.csv --positive bag
+    Example: dnncli consensus runs/trio --method majority --agree 0.8 --positive coat
     """
     from dnncli.cli.consensus_tables import show
     from dnncli.services.consensus import consensus as join
