@@ -6,6 +6,7 @@ Shapes: N rows, P patterns of votes, K of them, M models, C classes.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,20 +193,17 @@ def ruled(
         progress: told about reading.
     """
     settings, ballots = vote_options(options, inputs), inputs.votes.ballots
-    by_votes = {"method": method, "index": ballots.index, "weighing": weighing}
+    of_patterns = partial(Ruled, method=method, index=ballots.index, weighing=weighing)
     if method == "k-of-m" and options.k is not None:
         plain = replace(settings, agree=None)
-        return Ruled(decisions=rules.k_of_m(ballots, k=options.k, options=plain), **by_votes)  # type: ignore[arg-type]
+        return of_patterns(decisions=rules.k_of_m(ballots, k=options.k, options=plain))
     if method == "dawid-skene":
         learned = dawid_skene(ballots, most_iterations=_ITERATIONS, progress=progress)
-        return Ruled(
-            decisions=decide_learned(learned, ballots, options=settings),
-            learned=learned,
-            **by_votes,  # type: ignore[arg-type]
-        )
+        decided = decide_learned(learned, ballots, options=settings)
+        return of_patterns(decisions=decided, learned=learned)
     if method == "majority" or inputs.votes.members.kind == "label":
         decided = rules.majority(ballots, weights=weighing.weights, options=settings)
-        return Ruled(decisions=decided, **by_votes)  # type: ignore[arg-type]
+        return of_patterns(decisions=decided)
     pooled = pool(
         inputs.votes, how=pool_how(method, weighing), weighing=weighing, progress=progress
     )
