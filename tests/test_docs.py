@@ -85,6 +85,8 @@ def test_every_help_shows_an_example():
 
 @pytest.mark.slow
 def test_the_example_of_every_help_runs(workplace):
+    trio = "train sample_data/fashion_mini --seeds 1,2 --epochs 1 --out runs/trio"  # as README
+    assert CliRunner().invoke(app, shlex.split(trio)).exit_code == 0
     order = {("train",): 0}
     for command in sorted(filter(None, GENERATOR["COMMANDS"]), key=lambda c: order.get(c, 1)):
         shown = " ".join(CliRunner().invoke(app, [*command, "--help"]).stdout.split())
