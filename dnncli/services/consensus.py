@@ -1,13 +1,14 @@
 """`dnncli consensus`: what several models, or people, say together about the same rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dnncli.data.align import NORMALIZE_IDS
 from dnncli.data.dataset import SPLITS
-from dnncli.data.maps import is_maps
+from dnncli.data.frames import SUFFIXES
 from dnncli.data.scores import SCORES
 from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.scores import UNDEFINED
@@ -16,8 +17,6 @@ from dnncli.results import Progress, no_progress
 from dnncli.services.ensemble import options as words
 from dnncli.services.ensemble.folder import check_out, decisions_suffix, write_folder
 from dnncli.services.ensemble.inputs import Source, read_inputs
-from dnncli.services.ensemble.maps import MapsResult, consensus_maps
-from dnncli.services.ensemble.members import PredictedMembers, are_models, predicted
 from dnncli.services.ensemble.options import ConsensusOptions, checked
 from dnncli.services.ensemble.recall import reach
 from dnncli.services.ensemble.report import compared, report
@@ -27,6 +26,10 @@ from dnncli.services.ensemble.values import ValuesReport, average_values
 from dnncli.services.option_problems import not_for
 from dnncli.services.rows import ALL
 from dnncli.voting.rules import DENOMINATORS, VOTE_TIES
+
+if TYPE_CHECKING:
+    from dnncli.services.ensemble.maps import MapsResult
+    from dnncli.services.ensemble.members import PredictedMembers
 
 
 def consensus(
@@ -65,7 +68,7 @@ def consensus(
     out: str | Path | None = None,
     decisions: str = "auto",
     progress: Progress = no_progress,
-) -> ConsensusReport | MapsResult | ValuesReport:
+) -> "ConsensusReport | MapsResult | ValuesReport":
     """Join what several models say about the same rows, and abstain where they differ.
 
     Predictions files never start TensorFlow, and nothing is written without `out`.
@@ -143,7 +146,7 @@ def consensus(
     paths = tuple(Path(target) for target in targets)
     if lost := [f"{path}: no such file or folder." for path in paths if not path.exists()]:
         raise DataError("consensus:", lost)
-    if are_models(paths):
+    if _are_models(paths):
         if truth is not None:
             raise ConfigError("--truth: is for predictions files; runs are judged on --data.")
         _check_tie(options)
@@ -159,10 +162,15 @@ def consensus(
     else:
         _check_files(options, data, tta)
         if _are_maps(paths):
-            of_masks = partial(
-                consensus_maps, binary=binary, ignore=ignore, ignore_zone=ignore_zone
+            return _of_maps(
+                paths,
+                options,
+                binary=binary,
+                ignore=ignore,
+                ignore_zone=ignore_zone,
+                folder=folder,
+                progress=progress,
             )
-            return _of_maps(paths, options, of_masks, folder=folder, progress=progress)
         _check_tie(options)
         if scores == "any":
             return average_values(paths, options, folder=folder, progress=progress)
@@ -230,12 +238,25 @@ def _check_kind(*, binary: bool, ignore: int | None, ignore_zone: bool, scores: 
         raise ConfigError("consensus:", problems)
 
 
+def _are_models(paths: Sequence[Path]) -> bool:
+    """Whether the targets are runs or .keras files."""
+    if all(path.is_file() and path.suffix in SUFFIXES for path in paths):
+        return False  # without what opens data sets, which takes time to load
+    from dnncli.services.ensemble.members import are_models
+
+    return are_models(paths)
+
+
 def _are_maps(paths: Sequence[Path]) -> bool:
     """Whether the targets are masks or maps.
 
     Raises:
         ConfigError: if only some are.
     """
+    if all(path.is_file() and path.suffix in (".csv", ".parquet") for path in paths):
+        return False  # without what reads pictures, which takes time to load
+    from dnncli.data.maps import is_maps
+
     found = [is_maps(path) for path in paths]
     if any(found) and not all(found):
         raise ConfigError(
@@ -248,11 +269,13 @@ def _are_maps(paths: Sequence[Path]) -> bool:
 def _of_maps(
     paths: Sequence[Path],
     options: ConsensusOptions,
-    join: Callable[..., MapsResult],
     *,
+    binary: bool,
+    ignore: int | None,
+    ignore_zone: bool,
     folder: Path | None,
     progress: Progress,
-) -> MapsResult:
+) -> "MapsResult":
     """The consensus of masks or maps, which has fewer options."""
     given = {
         "weights-from": options.weights_from is not None,
@@ -265,7 +288,9 @@ def _of_maps(
     }
     if problems := not_for("masks and maps", given):
         raise ConfigError("consensus:", problems)
-    return join(
+    from dnncli.services.ensemble.maps import consensus_maps
+
+    return consensus_maps(
         paths,
         method=options.method,
         k=options.k,
@@ -278,6 +303,9 @@ def _of_maps(
         missing=options.missing,
         classes=options.classes,
         normalize_ids=options.normalize_ids,
+        binary=binary,
+        ignore=ignore,
+        ignore_zone=ignore_zone,
         truth=options.truth,
         betas=options.betas,
         undefined=options.undefined,
@@ -310,7 +338,9 @@ def _predicted(
 ) -> Found:
     """What runs say about the rows to decide, and about the splits that teach or choose."""
 
-    def of(split: str | None, data: str | Path | None) -> PredictedMembers:
+    from dnncli.services.ensemble.members import predicted
+
+    def of(split: str | None, data: str | Path | None) -> "PredictedMembers":
         return predicted(
             targets,
             data,

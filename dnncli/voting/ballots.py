@@ -6,6 +6,7 @@ Shapes: N rows, M models, C classes, P distinct combinations ("patterns") of vot
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 NO_VOTE = -1  # the vote of a model that said nothing about a row
 
 _MOST_DENSE = 1 << 24  # codes that are looked up in a table; more are sorted
+_MOST_SHORT = 1 << 31  # codes that 32 bits hold, in half of the memory
 _MOST_CODE = 1 << 62
 
 
@@ -83,7 +85,8 @@ def encode(
     if len(votes) != len(models) or not votes:
         raise ValueError(f"votes must be of {len(models)} >= 1 models. Got {len(votes)}.")
     size = len(class_names) + 1
-    code = np.zeros(len(votes[0]), np.int64)
+    fits = size ** len(votes) <= _MOST_SHORT
+    code: NDArray[Any] = np.zeros(len(votes[0]), np.int32 if fits else np.int64)
     bound = 1  # codes are below it
     patterns, done = np.zeros((1, 0), np.int32), 0  # of the models that are renumbered already
     for place, column in enumerate(votes):
@@ -96,12 +99,12 @@ def encode(
         code += 1  # NO_VOTE is -1
         bound *= size
     code, patterns = _renumbered(code, patterns, n_new=len(votes) - done, size=size)
-    return Ballots(tuple(models), tuple(class_names), patterns, code.astype(np.int32))
+    return Ballots(tuple(models), tuple(class_names), patterns, code.astype(np.int32, copy=False))
 
 
 def _renumbered(
-    code: NDArray[np.int64], patterns: NDArray[np.int32], *, n_new: int, size: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    code: NDArray[np.integer], patterns: NDArray[np.int32], *, n_new: int, size: int
+) -> tuple[NDArray[np.integer], NDArray[np.int32]]:
     """Codes 0, 1, ... in the order of the patterns, and the patterns that they stand for.
 
     A code is the number of an old pattern, followed by `n_new` digits to the base `size`.
@@ -114,12 +117,12 @@ def _renumbered(
     return code, np.concatenate([patterns[found], digits], axis=1)
 
 
-def _dense(code: NDArray[np.int64], *, bound: int) -> tuple[NDArray, NDArray[np.int64]]:
+def _dense(code: NDArray[np.integer], *, bound: int) -> tuple[NDArray, NDArray[np.integer]]:
     """The distinct codes, rising, and where each row's code stands among them."""
     if bound > min(_MOST_DENSE, 16 * len(code)):
         return np.unique(code, return_inverse=True)
     seen = np.bincount(code, minlength=bound) > 0
-    place = np.cumsum(seen) - 1
+    place = np.cumsum(seen, dtype=np.int32) - np.int32(1)
     return np.flatnonzero(seen), place[code]
 
 
