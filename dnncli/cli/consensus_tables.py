@@ -53,9 +53,10 @@ def agreement_notes(found: "AgreementReport") -> list[str]:
 def _show_rows(report: "ConsensusReport") -> None:
     output.lines(f"{what:<18} {value}" for what, value in _headline(report))
     output.table(*_members(report))
-    if report.scores is not None:
+    if report.scores is not None and report.scores.n:
         output.table(*_scores(report), title="Decided rows")
-    output.table(*_coverage(report), title="What asking for more agreement costs")
+    if report.coverage_table:
+        output.table(*_coverage(report), title="What asking for more agreement costs")
     if report.k_table is not None:
         output.table(*_ks(report), title=f"If k votes are enough for '{report.positive}'")
     if 2 < len(report.models) <= _MOST_MODELS:

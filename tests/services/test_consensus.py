@@ -434,7 +434,8 @@ def test_ties_everywhere_are_no_decision_and_no_crash(tmp_path):
     files = [write_labels(tmp_path / "a.csv", "PN"), write_labels(tmp_path / "b.csv", "NP")]
     truth = write_labels(tmp_path / "t.csv", "PN")
     report = dnncli.consensus(files, truth=truth, positive="P", out=tmp_path / "o")
-    assert (report.coverage, report.scores) == (0, None)
+    assert (report.coverage, report.coverage_table, report.scores.n) == (0, [], 0)
+    assert np.isnan(report.scores.accuracy)
     broken = dnncli.consensus(files, truth=truth, positive="P", tie="positive")
     assert broken.status_counts["tie_broken"] == 2
     assert broken.consensus.accuracy == 1 / 2
@@ -470,3 +471,11 @@ def test_what_is_no_predictions_file_is_named(files, tmp_path):
     }.items():
         with pytest.raises(DataError, match=message):
             dnncli.consensus([files[0], tmp_path / name])
+
+
+def test_tied_means_everywhere_are_no_decision_and_no_crash(tmp_path):
+    files = [write_probs(tmp_path / f"{name}.csv", [(0.5, 0.5)] * 2) for name in "ab"]
+    truth = write_labels(tmp_path / "t.csv", "PN")
+    report = dnncli.consensus(files, truth=truth, positive="P", out=tmp_path / "o")
+    assert (report.status_counts["tie"], report.scores.n) == (2, 0)
+    assert report.scores.curves.roc_auc == 1 / 2

@@ -28,15 +28,13 @@ _BINS = 15  # of the calibration error, as in `eval`
 
 def scores_of(
     known: Known, options: ConsensusOptions, ruled: Ruled, *, progress: Progress
-) -> EvalReport | None:
-    """The scores of the decided rows as `eval` gives them; None if no row is decided.
+) -> EvalReport:
+    """The scores of the decided rows as `eval` gives them; undefined if no row is decided.
 
     Areas under curves and the calibration need no decision: they are of all V rows.
     """
     decision = ruled.rows(known.rows)
     decided = np.flatnonzero(decision != NO_DECISION)
-    if len(decided) == 0:
-        return None
     settings = _eval_options(options)
     truth = known.truth.take(decided)
     labels = Predictions(
