@@ -1,6 +1,7 @@
 """Which rows of a data set a model is to predict: opened, checked against the model, chosen."""
 
 import csv
+import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,9 +56,8 @@ def find_model(target: str | Path) -> Path:
     if is_run(path):
         if not RunDir(path).best.exists():
             state = RunDir(path).read().get("state")
-            raise ModelError(
-                f"{path}: holds no best.keras (state: {state}). Finish it with --resume."
-            )
+            remedy = "It was removed." if state == "done" else "Finish it with --resume."
+            raise ModelError(f"{path}: holds no best.keras (state: {state}). {remedy}")
         return RunDir(path).best
     if path.is_dir():
         inside = [str(entry) for entry in sorted(path.iterdir()) if is_run(entry)]
@@ -123,7 +123,7 @@ def open_for(
     if data is None:
         if run is None:
             raise ConfigError(f"{model}: name the data set to predict.")
-        data = run.read()["data"]
+        data = data_of(run)
     limit = card.get("max_pixels", MAX_PIXELS)
     options: dict[str, Any] = {"on_bad": on_bad, "max_pixels": limit, "progress": progress}
     dataset = _open(Path(data), run, card, labelled=labelled, opener=opener, options=options)
@@ -153,6 +153,21 @@ def run_of(model: Path) -> RunDir | None:
     if folder.name == RunDir.SNAPSHOTS and is_run(folder.parent):
         folder = folder.parent
     return RunDir(folder) if is_run(folder) else None
+
+
+def data_of(run: RunDir) -> str:
+    """The data set that a run was trained on.
+
+    Raises:
+        DataError: if it is not there any more.
+    """
+    data = str(run.read()["data"])
+    if glob.has_magic(data) or Path(data).exists():
+        return data
+    raise DataError(
+        f"{run.path}: was trained on {data}, which is not there any more. Name where it is now: "
+        "DATA, or for consensus --data DATA."
+    )
 
 
 def _open(

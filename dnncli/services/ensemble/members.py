@@ -27,6 +27,7 @@ from dnncli.services.rows import (
     ALL,
     Opened,
     Rows,
+    data_of,
     find_model,
     notes_on,
     open_for,
@@ -199,9 +200,10 @@ def _data_of(models: dict[str, Path]) -> str:
 
     Raises:
         ConfigError: if there is none, or more than one.
+        DataError: if it is not there any more.
     """
     runs = {name: run_of(model) for name, model in models.items()}
-    found = {name: str(run.read()["data"]) for name, run in runs.items() if run is not None}
+    found = {name: data_of(run) for name, run in runs.items() if run is not None}
     paths = list(dict.fromkeys(found.values()))
     if len(paths) == 1:
         return paths[0]

@@ -240,3 +240,12 @@ def test_a_data_set_must_be_named_where_runs_do_not_agree_on_one(runs, small_run
     dnncli.train(copy, out=str(tmp_path / "run"), settings=NO_LOGS, **QUICK)
     with pytest.raises(ConfigError, match="several data sets"):
         predicted([small_run, tmp_path / "run"])
+
+
+def test_a_data_set_that_was_moved_is_to_be_named(runs, tmp_path):
+    shutil.copytree(runs / "seed-1", tmp_path / "run")
+    RunDir(tmp_path / "run").update(data=str(tmp_path / "moved"))
+    with pytest.raises(DataError, match="moved, which is not there any more. Name where it is"):
+        predicted([tmp_path / "run"])
+    with pytest.raises(DataError, match="not there any more"):
+        dnncli.evaluate(tmp_path / "run")
