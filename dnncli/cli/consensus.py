@@ -6,9 +6,7 @@ from typing import Annotated
 import typer
 
 from dnncli.cli import output
-from dnncli.cli.options import AsJson, Classes, OnBad, parse_classes
-
-RULE, TRUTH, FILES, MAPS = "The rule", "Known truth", "Models and rows", "Masks and maps"
+from dnncli.cli.options import AsJson, Classes, NormalizeIds, OnBad, Undefined, parse_classes
 
 
 def consensus(
@@ -24,7 +22,6 @@ def consensus(
         typer.Option(
             help="majority, mean, geometric, weighted, k-of-m, dawid-skene, selection or staple; "
             "auto: majority of labels, mean of probabilities.",
-            rich_help_panel=RULE,
         ),
     ] = "auto",
     agree: Annotated[
@@ -32,56 +29,42 @@ def consensus(
         typer.Option(
             metavar="SHARE",
             help="Decide only where this share agrees: 0.8, 4/5.",
-            rich_help_panel=RULE,
         ),
     ] = None,
-    k: Annotated[
-        int | None, typer.Option("--k", help="Of k-of-m: so many votes.", rich_help_panel=RULE)
-    ] = None,
-    tie: Annotated[
-        str, typer.Option(help="abstain, positive or class-order.", rich_help_panel=RULE)
-    ] = "abstain",
+    k: Annotated[int | None, typer.Option("--k", help="Of k-of-m: so many votes.")] = None,
+    tie: Annotated[str, typer.Option(help="abstain, positive or class-order.")] = "abstain",
     positive: Annotated[
         str | None,
-        typer.Option(metavar="CLASS", help="The class not to be missed.", rich_help_panel=RULE),
+        typer.Option(metavar="CLASS", help="The class not to be missed."),
     ] = None,
-    min_votes: Annotated[
-        int, typer.Option(help="Fewest models that must have voted.", rich_help_panel=RULE)
-    ] = 1,
+    min_votes: Annotated[int, typer.Option(help="Fewest models that must have voted.")] = 1,
     denominator: Annotated[
         str,
         typer.Option(
             help="Agreement is a share of all models, or of those that voted.",
-            rich_help_panel=RULE,
         ),
     ] = "all",
     weights: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME=W,...", help="Of the models, or a .json file.", rich_help_panel=RULE
-        ),
+        typer.Option(metavar="NAME=W,...", help="Of the models, or a .json file."),
     ] = None,
     weights_from: Annotated[
         str | None,
         typer.Option(
             metavar="TRUTH",
             help="Labels of validation rows that teach the weights; or a split of --data.",
-            rich_help_panel=RULE,
         ),
     ] = None,
     weight_by: Annotated[
         str | None,
-        typer.Option(
-            help="log-odds, f-beta or, without a truth, confidence.", rich_help_panel=RULE
-        ),
+        typer.Option(help="log-odds, f-beta or, without a truth, confidence."),
     ] = None,
-    rounds: Annotated[int, typer.Option(help="Of --method selection.", rich_help_panel=RULE)] = 50,
+    rounds: Annotated[int, typer.Option(help="Of --method selection.")] = 50,
     target_recall: Annotated[
         str | None,
         typer.Option(
             metavar="R",
             help="Choose the rule that reaches this recall at the least work.",
-            rich_help_panel=RULE,
         ),
     ] = None,
     truth_val: Annotated[
@@ -89,73 +72,55 @@ def consensus(
         typer.Option(
             metavar="TRUTH",
             help="Labels of the rows that choose it; or a split of --data.",
-            rich_help_panel=TRUTH,
         ),
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option(help="True labels (id,label) to judge by.", rich_help_panel=TRUTH),
+        typer.Option(help="True labels (id,label) to judge by."),
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="Rows of one split of the truth or of --data.", rich_help_panel=TRUTH),
+        typer.Option(help="Rows of one split of the truth or of --data."),
     ] = None,
-    beta: Annotated[
-        list[float] | None, typer.Option(help="Of F; repeatable.", rich_help_panel=TRUTH)
-    ] = None,
-    undefined: Annotated[
-        str,
-        typer.Option(help="A class value 0/0 in averages: skip, 0 or 1.", rich_help_panel=TRUTH),
-    ] = "skip",
+    beta: Annotated[list[float] | None, typer.Option(help="Of F; repeatable.")] = None,
+    undefined: Undefined = "skip",
     confidence: Annotated[
         str,
-        typer.Option(help="Of intervals and certificate, in (0, 1).", rich_help_panel=TRUTH),
+        typer.Option(help="Of intervals and certificate, in (0, 1)."),
     ] = "0.95",
     data: Annotated[
         Path | None,
-        typer.Option(
-            help="What runs and .keras files predict [that of the runs].", rich_help_panel=FILES
-        ),
+        typer.Option(help="What runs and .keras files predict [that of the runs]."),
     ] = None,
     tta: Annotated[
         int,
-        typer.Option(help="Further views of each picture, each a member.", rich_help_panel=FILES),
+        typer.Option(help="Further views of each picture, each a member."),
     ] = 0,
     on_bad: OnBad = "skip",
     classes: Classes = None,
     missing: Annotated[
         str,
-        typer.Option(help="A row that a model lacks: error, or no-vote.", rich_help_panel=FILES),
+        typer.Option(help="A row that a model lacks: error, or no-vote."),
     ] = "error",
     nan: Annotated[
         str,
-        typer.Option(help="Scores that are NaN: error, or positive.", rich_help_panel=FILES),
+        typer.Option(help="Scores that are NaN: error, or positive."),
     ] = "error",
-    normalize_ids: Annotated[
-        str,
-        typer.Option(help="nfc: ids may differ in Unicode form.", rich_help_panel=FILES),
-    ] = "none",
+    normalize_ids: NormalizeIds = "none",
     scores: Annotated[
         str,
-        typer.Option(
-            help="any: one column of any numbers, which are averaged.", rich_help_panel=FILES
-        ),
+        typer.Option(help="any: one column of any numbers, which are averaged."),
     ] = "unit",
     binary: Annotated[
         bool,
-        typer.Option(
-            "--binary", help="0 is background, 1 and 255 are foreground.", rich_help_panel=MAPS
-        ),
+        typer.Option("--binary", help="0 is background, 1 and 255 are foreground."),
     ] = False,
-    ignore: Annotated[
-        int | None, typer.Option(help="Number that is no class.", rich_help_panel=MAPS)
-    ] = None,
+    ignore: Annotated[int | None, typer.Option(help="Number that is no class.")] = None,
     ignore_zone: Annotated[
         bool,
         typer.Option(
             "--ignore-zone",
             help="Pixels that annotators see differently become 255.",
-            rich_help_panel=MAPS,
         ),
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for decisions and report.")] = None,

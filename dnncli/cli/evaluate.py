@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dnncli.cli import output
-from dnncli.cli.options import AsJson, Classes, parse_classes
+from dnncli.cli.options import AsJson, Classes, NormalizeIds, Undefined, parse_classes
 from dnncli.errors import GateError
 
 
@@ -65,15 +65,11 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(help="train, val, test or all; none: test if there is one.")
     ] = None,
-    undefined: Annotated[
-        str, typer.Option(help="A class value 0/0 in averages: skip, 0 or 1.")
-    ] = "skip",
+    undefined: Undefined = "skip",
     tie: Annotated[
         str, typer.Option(help="Equal highest scores: abstain or class-order.")
     ] = "abstain",
-    normalize_ids: Annotated[
-        str, typer.Option(help="nfc: ids may differ in Unicode form; or none.")
-    ] = "none",
+    normalize_ids: NormalizeIds = "none",
     binary: Annotated[
         bool, typer.Option("--binary", help="Masks: 0 is background, 1 or 255 the foreground.")
     ] = False,

@@ -26,6 +26,8 @@ Classes = Annotated[
 OnBad = Annotated[
     str, typer.Option(help="Unreadable pictures: 'skip' them and say so, or 'error' out.")
 ]
+NormalizeIds = Annotated[str, typer.Option(help="nfc: ids may differ in Unicode form; or none.")]
+Undefined = Annotated[str, typer.Option(help="A class value 0/0 in averages: skip, 0 or 1.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no hints on stderr.")]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dnncli.cli import output
-from dnncli.cli.options import AsJson, Classes, parse_classes
+from dnncli.cli.options import AsJson, Classes, NormalizeIds, parse_classes
 
 if TYPE_CHECKING:
     from dnncli.thresholds import ClassThresholds, OperatingPoint, Thresholds
@@ -40,9 +40,7 @@ def threshold(
     nan: Annotated[
         str, typer.Option(help="Rows without a score: error, or always positive.")
     ] = "error",
-    normalize_ids: Annotated[
-        str, typer.Option(help="nfc: ids may differ in Unicode form; or none.")
-    ] = "none",
+    normalize_ids: NormalizeIds = "none",
     multi_label: Annotated[
         bool, typer.Option("--multi-label", help="A row may have several classes.")
     ] = False,

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from dnncli.services.seeds import SeedsResult
     from dnncli.services.train import TrainResult
 
-DATA_PANEL, MODEL_PANEL, FIT_PANEL = "Data", "Network", "Training"
-GOAL_PANEL = "What counts as good"
-
 
 def train(
     data: DataPath,
@@ -44,133 +41,94 @@ def train(
         bool | None, typer.Option("--deterministic", help="Same bits every time; slower.")
     ] = None,
     as_json: AsJson = False,
-    split: Annotated[
-        str | None, typer.Option(help="A split.csv to use.", rich_help_panel=DATA_PANEL)
-    ] = None,
+    split: Annotated[str | None, typer.Option(help="A split.csv to use.")] = None,
     val: Annotated[
         float | None,
-        typer.Option(
-            help="Share of the rows that are not test, to validate on.", rich_help_panel=DATA_PANEL
-        ),
+        typer.Option(help="Share of the rows that are not test, to validate on."),
     ] = None,
     classes: Annotated[
         str | None,
-        typer.Option(help="Class order: a comma list or a file.", rich_help_panel=DATA_PANEL),
+        typer.Option(help="Class order: a comma list or a file."),
     ] = None,
     group_by: Annotated[
         str | None,
         typer.Option(
             help="Keep rows together in the split: 'parent', or a regular expression on the id.",
-            rich_help_panel=DATA_PANEL,
         ),
     ] = None,
     on_bad: Annotated[
         str | None,
-        typer.Option(help="Unreadable pictures: skip or error.", rich_help_panel=DATA_PANEL),
+        typer.Option(help="Unreadable pictures: skip or error."),
     ] = None,
-    image_size: Annotated[
-        str | None, typer.Option(metavar="HxW", help="In pixels.", rich_help_panel=DATA_PANEL)
-    ] = None,
-    color: Annotated[
-        str | None, typer.Option(help="auto, rgb or grayscale.", rich_help_panel=DATA_PANEL)
-    ] = None,
+    image_size: Annotated[str | None, typer.Option(metavar="HxW", help="In pixels.")] = None,
+    color: Annotated[str | None, typer.Option(help="auto, rgb or grayscale.")] = None,
     normalize: Annotated[
         str | None,
-        typer.Option(
-            help="auto, minmax, minmax-signed, zscore, unit or none.", rich_help_panel=DATA_PANEL
-        ),
+        typer.Option(help="auto, minmax, minmax-signed, zscore, unit or none."),
     ] = None,
     augment: Annotated[
         str | None,
-        typer.Option(
-            help="none, light, standard, strong, or a TOML file.", rich_help_panel=DATA_PANEL
-        ),
+        typer.Option(help="none, light, standard, strong, or a TOML file."),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="classify.", rich_help_panel=MODEL_PANEL)] = None,
-    model: Annotated[
-        str | None, typer.Option(help="See `dnncli models`.", rich_help_panel=MODEL_PANEL)
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="none, imagenet or a file.", rich_help_panel=MODEL_PANEL)
-    ] = None,
+    task: Annotated[str | None, typer.Option(help="classify.")] = None,
+    model: Annotated[str | None, typer.Option(help="See `dnncli models`.")] = None,
+    weights: Annotated[str | None, typer.Option(help="none, imagenet or a file.")] = None,
     unfreeze: Annotated[
         int | None,
         typer.Option(
             help="Epochs with all layers trainable, after --epochs with a frozen backbone.",
-            rich_help_panel=MODEL_PANEL,
         ),
     ] = None,
-    dropout: Annotated[
-        float | None, typer.Option(help="Share of units.", rich_help_panel=MODEL_PANEL)
-    ] = None,
-    l1: Annotated[
-        float | None, typer.Option(help="Adds l1 * sum |w|.", rich_help_panel=MODEL_PANEL)
-    ] = None,
-    l2: Annotated[
-        float | None, typer.Option(help="Adds l2 * sum w^2.", rich_help_panel=MODEL_PANEL)
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most.", rich_help_panel=FIT_PANEL)] = None,
+    dropout: Annotated[float | None, typer.Option(help="Share of units.")] = None,
+    l1: Annotated[float | None, typer.Option(help="Adds l1 * sum |w|.")] = None,
+    l2: Annotated[float | None, typer.Option(help="Adds l2 * sum w^2.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most.")] = None,
     batch_size: Annotated[
         str | None,
-        typer.Option(metavar="N|full", help="Pictures per update.", rich_help_panel=FIT_PANEL),
+        typer.Option(metavar="N|full", help="Pictures per update."),
     ] = None,
-    optimizer: Annotated[
-        str | None, typer.Option(help="adam, sgd, rmsprop ...", rich_help_panel=FIT_PANEL)
-    ] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Learning rate.", rich_help_panel=FIT_PANEL)
-    ] = None,
-    momentum: Annotated[
-        float | None, typer.Option(help="sgd: 0.9 unless given.", rich_help_panel=FIT_PANEL)
-    ] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adam, sgd, rmsprop ...")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    momentum: Annotated[float | None, typer.Option(help="sgd: 0.9 unless given.")] = None,
     schedule: Annotated[
         str | None,
-        typer.Option(help="cosine, constant, plateau ...", rich_help_panel=FIT_PANEL),
+        typer.Option(help="cosine, constant, plateau ..."),
     ] = None,
-    loss: Annotated[
-        str | None, typer.Option(help="auto, cross-entropy, focal ...", rich_help_panel=FIT_PANEL)
-    ] = None,
+    loss: Annotated[str | None, typer.Option(help="auto, cross-entropy, focal ...")] = None,
     class_weight: Annotated[
         str | None,
-        typer.Option(help="auto, none, balanced, or a TOML file.", rich_help_panel=FIT_PANEL),
+        typer.Option(help="auto, none, balanced, or a TOML file."),
     ] = None,
     early_stop: Annotated[
         int | None,
         typer.Option(
             metavar="PATIENCE",
             help="Stop after so many epochs without improvement; 0: never.",
-            rich_help_panel=FIT_PANEL,
         ),
     ] = None,
     regime: Annotated[
         str | None,
-        typer.Option(
-            help="balanced; high-recall: --positive must not be missed.", rich_help_panel=GOAL_PANEL
-        ),
+        typer.Option(help="balanced; high-recall: --positive must not be missed."),
     ] = None,
     positive: Annotated[
         str | None,
-        typer.Option(
-            metavar="CLASS", help="Choose thresholds for this class.", rich_help_panel=GOAL_PANEL
-        ),
+        typer.Option(metavar="CLASS", help="Choose thresholds for this class."),
     ] = None,
     recall: Annotated[
         float | None,
-        typer.Option(help="Share of the positives to find [0.95].", rich_help_panel=GOAL_PANEL),
+        typer.Option(help="Share of the positives to find [0.95]."),
     ] = None,
     confidence: Annotated[
         float | None,
-        typer.Option(help="Of the certified threshold [0.95].", rich_help_panel=GOAL_PANEL),
+        typer.Option(help="Of the certified threshold [0.95]."),
     ] = None,
     beta: Annotated[
         float | None,
-        typer.Option(
-            help="F_beta picks the best epoch of --regime balanced.", rich_help_panel=GOAL_PANEL
-        ),
+        typer.Option(help="F_beta picks the best epoch of --regime balanced."),
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="float32, bfloat16 or float16.", rich_help_panel=FIT_PANEL),
+        typer.Option(help="float32, bfloat16 or float16."),
     ] = None,
 ) -> None:
     """Train a network on a data set.

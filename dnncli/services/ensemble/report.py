@@ -38,6 +38,7 @@ class Compared:
 
     agreed: Agreement
     items: Items
+    per_row: float  # predictions that the decisions cost
     worth: Worth | None
     ks: list[KLevel] | None  # None without a positive class
 
@@ -50,7 +51,7 @@ def compared(inputs: Inputs, options: ConsensusOptions, ruled: Ruled) -> Compare
     agreed = agreement(
         ballots.patterns, ballots.counts, n_classes=len(ballots.class_names), by_truth=by_truth
     )
-    found = None
+    per_row, found = _asked(inputs, ruled, agreed) / len(ballots), None
     if known is not None:
         found = worth(
             known.votes.ballots,
@@ -58,13 +59,15 @@ def compared(inputs: Inputs, options: ConsensusOptions, ruled: Ruled) -> Compare
             ruled.rows(known.rows),
             positive=inputs.positive,
             confidence=float(options.certainty),
-            per_row=_asked(inputs, ruled, agreed) / len(ballots),
+            per_row=per_row,
             tie=options.tie,
         )
     ks = None
     if inputs.positive is not None:
         ks = k_table(ballots if known is None else known.votes.ballots, inputs.positive, by_truth)
-    return Compared(agreed=agreed, items=items_of(inputs, ruled), worth=found, ks=ks)
+    return Compared(
+        agreed=agreed, items=items_of(inputs, ruled), per_row=per_row, worth=found, ks=ks
+    )
 
 
 def report(
@@ -120,7 +123,7 @@ def report(
         baselines=None if judged is None else _baselines(judged),
         duplicates=[*duplicates],
         effective_models=None if judged is None else judged.effective_models,
-        predictions_per_row=_asked(inputs, ruled, found.agreed) / n,
+        predictions_per_row=found.per_row,
         out=None,
         notes=(*notes, *_unjudged(inputs)),
         warnings=(

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dnncli.errors import ConfigError
@@ -89,6 +89,19 @@ def parse_gate(
         raise ConfigError(f"--fail-under {key}: beta must be greater than 0.")
     score = "f" if beta is not None else match["score"]
     return Gate(key=key, score=score, of=match["of"], beta=beta, floor=floor)
+
+
+def parse_gates(
+    texts: Sequence[str], parse: Callable[[str], Gate] = parse_gate
+) -> tuple[tuple[Gate, ...], list[str]]:
+    """The gates, and what is wrong with texts that are none."""
+    gates, problems = [], []
+    for text in texts:
+        try:
+            gates.append(parse(text))
+        except ConfigError as error:
+            problems.append(str(error))
+    return tuple(gates), problems
 
 
 def gate_problems(

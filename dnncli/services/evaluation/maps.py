@@ -23,7 +23,7 @@ from dnncli.metrics.masks import (
 from dnncli.metrics.scores import UNDEFINED, Undefined
 from dnncli.results import Progress
 from dnncli.services.evaluation.folder import SCHEMA
-from dnncli.services.evaluation.gates import Gate
+from dnncli.services.evaluation.gates import Gate, parse_gates
 from dnncli.services.evaluation.map_folder import write_mask_folder
 from dnncli.services.evaluation.map_gates import judge_masks, mask_gate_problems, parse_mask_gate
 from dnncli.services.evaluation.map_result import MaskEval
@@ -86,12 +86,8 @@ def checked_masks(
         )
     if ignore is not None and ignore < 0:
         problems.append(f"--ignore {ignore}: must be a number of the masks, >= 0.")
-    gates = []
-    for text in fail_under:
-        try:
-            gates.append(parse_mask_gate(text))
-        except ConfigError as error:
-            problems.append(str(error))
+    gates, wrong = parse_gates(fail_under, parse_mask_gate)
+    problems += wrong
     if problems:
         raise ConfigError("eval:", problems)
     of_gates = [gate.beta for gate in gates if gate.beta is not None]
@@ -104,7 +100,7 @@ def checked_masks(
         undefined=undefined,  # type: ignore[arg-type]
         confidence=confidence,
         positive=positive,
-        gates=tuple(gates),
+        gates=gates,
         nfc=normalize_ids == "nfc",
     )
 

@@ -13,7 +13,7 @@ from dnncli.metrics.decisions import NAN, Nan
 from dnncli.metrics.intervals import F_METHODS, FMethod
 from dnncli.metrics.scores import UNDEFINED, Undefined
 from dnncli.registry import suggest
-from dnncli.services.evaluation.gates import Gate, gate_problems, parse_gate
+from dnncli.services.evaluation.gates import Gate, gate_problems, parse_gates
 from dnncli.services.evaluation.slices import slice_problems
 from dnncli.services.evaluation.verdicts import ThresholdSource, source_of
 from dnncli.services.option_problems import (
@@ -99,12 +99,8 @@ def checked(
         multi_label=multi_label, nan=nan, slices=slices, against=against
     )
     problems += slice_problems(slices)
-    gates = []
-    for text in fail_under:
-        try:
-            gates.append(parse_gate(text))
-        except ConfigError as error:
-            problems.append(str(error))
+    gates, wrong = parse_gates(fail_under)
+    problems += wrong
     if problems:
         raise ConfigError("eval:", problems)
     of_gates = [gate.beta for gate in gates if gate.beta is not None]
@@ -125,7 +121,7 @@ def checked(
         thresholds_file=thresholds,
         threshold_from=None,
         slices=tuple(dict.fromkeys(slices)),
-        gates=tuple(gates),
+        gates=gates,
         against=against,
     )
 
