@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -337,8 +337,10 @@ def _predicted(
     progress: Progress,
 ) -> Found:
     """What runs say about the rows to decide, and about the splits that teach or choose."""
-
+    from dnncli.data.detect import open_dataset
     from dnncli.services.ensemble.members import predicted
+
+    opener = cache(open_dataset)  # several splits are mostly of one data set
 
     def of(split: str | None, data: str | Path | None) -> "PredictedMembers":
         return predicted(
@@ -348,6 +350,7 @@ def _predicted(
             tta=tta,
             batch_size=batch_size,
             on_bad=on_bad,
+            opener=opener,
             progress=progress,
         )
 

@@ -4,13 +4,13 @@ Shapes: N rows, M members.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from dnncli.data.dataset import UNLABELLED
+from dnncli.data.dataset import UNLABELLED, Dataset
 from dnncli.data.detect import open_dataset
 from dnncli.data.frames import SUFFIXES
 from dnncli.data.names import near
@@ -75,6 +75,7 @@ def predicted(
     tta: int = 0,
     batch_size: int = predict.BATCH_SIZE,
     on_bad: str = "skip",
+    opener: Callable[..., Dataset] | None = None,
     progress: Progress = no_progress,
 ) -> PredictedMembers:
     """Predict the rows of a data set with every model that was not asked before.
@@ -91,6 +92,7 @@ def predicted(
         tta: views of every picture, each a member of its own, NAME~VIEW; 0: the picture alone.
         batch_size: pictures predicted at a time.
         on_bad: unreadable pictures: "skip" or "error".
+        opener: opens data sets; for several splits of one, one that remembers those it opened.
         progress: told how far reading and predicting are.
 
     Raises:
@@ -101,7 +103,7 @@ def predicted(
         raise ConfigError(f"{targets[0]}: is no run folder and no .keras file.")
     models = _named(targets)
     _check_classes(models)
-    opener = functools.cache(open_dataset)
+    opener = opener or functools.cache(open_dataset)
     opened = [
         open_for(model, data or _data_of(models), on_bad=on_bad, opener=opener, progress=progress)
         for model in models.values()
