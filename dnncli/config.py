@@ -24,7 +24,10 @@ LARGEST_SIDE = 8192  # pixels; more could not be held in memory as one batch
 Epochs = Annotated[int, Field(ge=0)]
 Normalize = Literal["auto", "minmax", "minmax-signed", "zscore", "unit", "none"]
 NORMALIZATIONS: tuple[str, ...] = get_args(Normalize)
+Resize = Literal["auto", "stretch", "crop", "pad", "tile"]
+Overlap = Annotated[float, Field(ge=0, le=0.9)]
 Annotators = Literal["majority", "at-least", "staple", "mean"]
+Attention = Literal["none", "se", "eca", "cbam"]
 ClassWeight = str | dict[str, NonNegative]
 Monitor = Literal["auto", "f", "accuracy", "loss", "precision-at-recall"]
 
@@ -40,12 +43,14 @@ class DataConfig(Config):
     """Which pictures to read, and what the network gets to see."""
 
     path: str = ""  # filled in by the command line
+    task: Literal["auto", "classify", "segment", "edges"] = "auto"  # auto: from the layout
     validation: str = ""  # a second data set to validate on; empty: the val split of `path`
     split: str = ""  # a split.csv to use; empty: the declared splits, else a new split
     classes: tuple[str, ...] = ()  # declared order; empty: class names sorted
     image_size: tuple[Count, Count] | None = None  # height, width; None: from the pictures, <= 128
     color: Literal["auto", "rgb", "grayscale"] = "auto"  # auto: grayscale if no picture has colour
-    resize: Literal["stretch", "crop", "pad"] = "stretch"  # how a picture gets to image_size
+    resize: Resize = "auto"  # to image_size; auto: stretch, with masks tile
+    overlap: Overlap = 0.25  # of neighbouring tiles at prediction, share of their sides
     normalize: Normalize = "auto"  # auto: minmax; ready weights bring their own
     val: Fraction = 0.15  # share of the rows that are not test
     test: Fraction = 0.15  # share of a set without declared splits
@@ -67,7 +72,9 @@ class ModelConfig(Config):
     unfreeze: Epochs = 0  # epochs with all layers trainable, after those with a frozen backbone
     kernel_initializer: str = ""  # a Keras name; empty: he_normal
     padding: Literal["same", "valid"] = "same"  # of the convolutions
-    batch_norm: bool = True  # normalise over the batch after each convolution
+    batch_norm: bool | None = None  # after each convolution; None: as the network has it
+    attention: Attention | None = None  # none, se, eca or cbam; None: as the network has it
+    preset: str = ""  # a variant of the network, by name
     dropout: Fraction | None = None  # None: the network's own
     l1: NonNegative = 0.0  # adds l1 * sum |w| over kernels
     l2: NonNegative = 0.0  # adds l2 * sum w^2 over kernels
@@ -169,6 +176,8 @@ class TrainConfig(Config):
 # Words of the command line and of `dnncli.train(...)` -> the setting each one stands for.
 FLAGS = {
     "model": "model.name",
+    "task": "data.task",
+    "attention": "model.attention",
     "weights": "model.weights",
     "unfreeze": "model.unfreeze",
     "dropout": "model.dropout",
@@ -286,10 +295,11 @@ def known_settings(section: str) -> list[str]:
 
 def _check_parts(config: TrainConfig) -> TrainConfig:
     """Check every name of a part, so that a typo never costs a slow import."""
+    losses = registry.LOSSES | registry.MASK_LOSSES
     checks = (
         (registry.MODELS, config.model.name, "model", "auto"),
         (registry.INITIALIZERS, config.model.kernel_initializer, "kernel initializer", ""),
-        (registry.LOSSES, config.loss.name, "loss", "auto"),
+        *((losses, name, "loss", "auto") for name in config.loss.name.split("+")),
         (registry.OPTIMIZERS, config.optimizer.name, "optimizer", ""),
         (registry.SCHEDULES, config.optimizer.schedule, "schedule", ""),
     )

@@ -22,6 +22,13 @@ CLASSIFIERS = {
     "resnet56": "dnncli.networks.classifiers:resnet56",
 }
 
+# Networks that say something of every pixel, for the tasks segment and edges.
+DENSE = {
+    "unet": "dnncli.networks.unet:unet",
+    "u-carfnet": "dnncli.networks.ucarfnet:ucarfnet",
+    "hed": "dnncli.networks.hed:hed",
+}
+
 # Every network of keras.applications in Keras 3.15, by its own name in lower case.
 APPLICATIONS = {
     name.lower(): f"keras.applications:{name}"
@@ -43,7 +50,7 @@ APPLICATIONS = {
 TRUNKS = {"efficientnetlite0": "dnncli.networks.efficientnet_lite:efficientnet_lite0"}
 BACKBONES = APPLICATIONS | TRUNKS
 
-MODELS = CLASSIFIERS | BACKBONES
+MODELS = CLASSIFIERS | DENSE | BACKBONES
 
 INITIALIZERS = {
     name: f"keras.initializers:{name.title().replace('_', '')}"
@@ -59,6 +66,16 @@ LOSSES = {
     "binary-cross-entropy": "dnncli.losses:binary_cross_entropy",
     "focal": "dnncli.losses:focal",
     "binary-focal": "dnncli.losses:binary_focal",
+}
+
+# Losses of masks; "dice+cross-entropy" is the sum of two.
+MASK_LOSSES = {
+    "cross-entropy": "dnncli.mask_losses:cross_entropy",
+    "balanced-cross-entropy": "dnncli.mask_losses:balanced_cross_entropy",
+    "focal": "dnncli.mask_losses:focal",
+    "dice": "dnncli.mask_losses:dice",
+    "generalized-dice": "dnncli.mask_losses:generalized_dice",
+    "tversky": "dnncli.mask_losses:tversky",
 }
 
 OPTIMIZERS = {

@@ -4,7 +4,7 @@ Shapes: N rows, H height and W width in pixels, C channels.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -69,6 +69,34 @@ class ArrayImages:
 Images = FileImages | RecordImages | ArrayImages
 
 
+Task = Literal["classify", "segment", "edges"]
+NO_CLASS = 255  # of a pixel that is of no class: no loss, no score
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masks:
+    """What is drawn in the pictures: a class for every pixel, read one picture at a time."""
+
+    source: Callable[[int], NDArray[np.uint8]]  # number -> (H, W) class indices or NO_CLASS
+    numbers: NDArray[np.int64]  # (N,) what `source` calls each row
+    values: tuple[int, ...]  # (C,) how each class is stored in mask files
+    void: int  # how NO_CLASS is stored in mask files
+    digests: tuple[bytes, ...]  # (N,) equal where the content is equal
+
+    def read(self, row: int) -> NDArray[np.uint8]:
+        """(H, W) class indices of one row, NO_CLASS where a pixel is of no class.
+
+        Raises:
+            DataError: if the file cannot be read or holds a value that is no class.
+        """
+        return self.source(int(self.numbers[row]))
+
+    def take(self, rows: NDArray[np.int64]) -> "Masks":
+        """Only `rows`, in the given order."""
+        digests = tuple(self.digests[row] for row in rows)
+        return replace(self, numbers=self.numbers[rows], digests=digests)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """Something about the data that the user should know.
@@ -94,7 +122,7 @@ class Dataset:
     kind: Literal["folder", "numpy", "tfrecord", "table"]
     root: Path
     ids: tuple[str, ...]  # (N,) unique: relative path, row, or record key
-    labels: NDArray[np.int32]  # (N,) index into class_names, or UNLABELLED
+    labels: NDArray[np.int32]  # (N,) index into class_names, or UNLABELLED (all rows with masks)
     class_names: tuple[str, ...]
     splits: NDArray[np.str_]  # (N,) "train", "val", "test", or "" where none is declared
     images: Images
@@ -102,7 +130,8 @@ class Dataset:
     weights: NDArray[np.float32] | None = None  # (N,) sample weights
     digests: tuple[bytes, ...] | None = None  # (N,) equal where the content is equal
     problems: tuple[Problem, ...] = field(default=())
-    task: Literal["classify"] = "classify"
+    task: Task = "classify"
+    masks: Masks | None = None  # of segment and edges
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -117,6 +146,8 @@ class Dataset:
         """SHA-256 (hex) of ids, labels and content: changes when the data changes, not its path."""
         digest = hashlib.sha256("\0".join(self.class_names).encode())
         contents = self.digests or (b"",) * len(self)
+        if self.masks is not None:
+            contents = tuple(map(bytes.__add__, contents, self.masks.digests))
         for name, label, content in zip(self.ids, self.labels.tolist(), contents, strict=True):
             digest.update(f"{name}\0{label}\0".encode("utf-8", "surrogateescape") + content)
         return digest.hexdigest()
@@ -165,4 +196,5 @@ class Dataset:
             groups=pick(self.groups),
             weights=None if self.weights is None else self.weights[rows],
             digests=pick(self.digests),
+            masks=None if self.masks is None else self.masks.take(rows),
         )
