@@ -1,6 +1,7 @@
 """A network to train and the same network to use: built from settings.
 
-Shapes: B pictures, H x W pixels, c channels, C classes.
+Shapes: B pictures, H x W pixels, c channels, C classes. Networks that say something of every pixel
+are built by `networks.dense` with what is public here.
 """
 
 import inspect
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 # Losses of one logit, the score of the second of two classes.
 _BINARY = "binary-"
 # What every network may be told, by the names of the settings.
-_COMMON = ("kernel_initializer", "padding", "batch_norm", "dropout")
+_COMMON = ("kernel_initializer", "padding", "batch_norm", "dropout", "attention", "preset")
 _HEAD_DROPOUT = 0.2  # of keras.applications, as EfficientNet and MobileNetV3 have it
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
@@ -35,6 +36,7 @@ class Network:
     serving: "keras.Model"  # the same -> (B, C) probabilities
     backbone: tuple["keras.Layer", ...]  # what `unfreeze` freezes first; empty from scratch
     preprocessing: str  # what is done to the pixels, in words
+    maps: int = 1  # logits of a network of pixels: so many maps in a row, the answer last
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,23 +47,38 @@ class Parameters:
     trainable: int
 
 
-def check_model(model: ModelConfig) -> ModelConfig:
+def check_model(model: ModelConfig, *, task: str = "classify") -> ModelConfig:
     """`model` with its names as the registry spells them, `auto` replaced.
 
+    Args:
+        model: the section of the settings.
+        task: classify; segment and edges are for networks of `registry.DENSE`.
+
     Raises:
-        ConfigError: if the network or initializer is unknown, or a setting is given that the
-            network does not have.
+        ConfigError: if the network or initializer is unknown, or a network of another task.
         ModelError: if weights are asked of a network that has none.
     """
-    name = "cnn" if model.name == "auto" else model.name
+    dense = task != "classify"
+    name = model.name
+    if name == "auto":
+        name = next(iter(registry.DENSE if dense else registry.CLASSIFIERS))
     name = registry.check(registry.MODELS, name, kind="model")
+    if name in registry.MODELS and (name in registry.DENSE) != dense:
+        fitting = registry.DENSE if dense else registry.CLASSIFIERS | registry.BACKBONES
+        whole, each = "classifies whole pictures", "says something of every pixel"
+        raise ConfigError(
+            f"model.name {name}: it {whole if dense else each}, and the task '{task}' needs a "
+            f"network that {each if dense else whole}. Use one of {', '.join(list(fitting)[:5])}"
+            f"{'' if len(fitting) <= 5 else ' ... (`dnncli models` lists all)'}."
+        )
     initializer = model.kernel_initializer
     if initializer:
         initializer = registry.check(registry.INITIALIZERS, initializer, kind="kernel initializer")
-    if model.weights != "none" and name not in registry.BACKBONES:
+    if model.weights != "none" and name not in (*registry.BACKBONES, "hed"):
+        other = "hed" if dense else "a network of keras.applications such as mobilenetv2"
         raise ModelError(
             f"model.weights {model.weights}: {name} starts from random weights. Use --weights "
-            "none, or a network of keras.applications such as mobilenetv2."
+            f"none, or {other}."
         )
     return replace(model, name=name, kernel_initializer=initializer)
 
@@ -109,7 +126,7 @@ def build_network(
     outputs = 1 if one_logit else len(class_names)
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((*height_width, channels), dtype="float32", name="image")
-    normalize = partial(_chain, normalization)
+    normalize = partial(chain, normalization)
     preprocessing = ", ".join(layer.name for layer in normalization) or "none"
     backbone: tuple[keras.Layer, ...] = ()
     if model.name in registry.BACKBONES:
@@ -121,29 +138,30 @@ def build_network(
 
             preprocessing = describe_preprocessing(model.name)
     else:
-        logits = _from_scratch(model, normalize(inputs), outputs=outputs)
-    training = keras.Model(inputs, logits, name=_layer_name(model.name))
-    serving = keras.Model(inputs, _probabilities(logits), name=_layer_name(model.name))
-    _regularise(training, l1=model.l1, l2=model.l2)
+        logits = call_part(model, normalize(inputs), outputs=outputs)
+    training = keras.Model(inputs, logits, name=layer_name(model.name))
+    serving = keras.Model(inputs, probabilities(logits), name=layer_name(model.name))
+    regularise(training, l1=model.l1, l2=model.l2)
     if class_shares is not None:
-        _start_at(training, np.asarray(class_shares, dtype=np.float64))
+        last = [layer for layer in training.layers if layer.name == "logits"]
+        start_at(last, np.asarray(class_shares, dtype=np.float64))
     return Network(
         training=training, serving=serving, backbone=backbone, preprocessing=preprocessing
     )
 
 
-def _chain(layers: Sequence[Callable[[Any], Any]], x: Any) -> Any:
+def chain(layers: Sequence[Callable[[Any], Any]], x: Any) -> Any:
     for layer in layers:
         x = layer(x)
     return x
 
 
-def _layer_name(name: str) -> str:
+def layer_name(name: str) -> str:
     """`name` as Keras allows it: an import string has a colon and dots."""
     return name.replace(":", "_").replace(".", "_")
 
 
-def _set_by_user(model: ModelConfig, *, allowed: Iterable[str]) -> dict[str, Any]:
+def set_by_user(model: ModelConfig, *, allowed: Iterable[str]) -> dict[str, Any]:
     """The settings of all networks that differ from a network's own.
 
     Raises:
@@ -154,17 +172,24 @@ def _set_by_user(model: ModelConfig, *, allowed: Iterable[str]) -> dict[str, Any
     chosen = {name: value for name, value in chosen.items() if value != getattr(default, name)}
     wrong = [name for name in chosen if name not in allowed]
     if wrong:
+        dense = model.name in registry.DENSE
+        such = next(iter(registry.DENSE if dense else registry.CLASSIFIERS))
+        other = f", or use a network that has it, such as {such}" if such != model.name else ""
         raise ConfigError(
             f"{model.name} does not have: {', '.join(f'model.{name}' for name in wrong)}. Leave "
-            f"it out, or use a network that has it, such as {next(iter(registry.CLASSIFIERS))}."
+            f"it out{other}."
         )
     return chosen
 
 
-def _from_scratch(model: ModelConfig, x: Any, *, outputs: int) -> Any:
-    """Logits of a network of the registry, or of the user's own."""
+def call_part(model: ModelConfig, x: Any, *, outputs: int) -> Any:
+    """What a network of the registry, or the user's own, makes of `x`.
+
+    Raises:
+        ConfigError: if a setting or an option is not the network's, or has a wrong value.
+    """
     part = registry.find(registry.MODELS, model.name, kind="model")
-    common = _set_by_user(model, allowed=inspect.signature(part).parameters)
+    common = set_by_user(model, allowed=inspect.signature(part).parameters)
     wrong = [f"'{name}' is the setting model.{name}." for name in model.options if name in _COMMON]
     if wrong:
         raise ConfigError("model.options:", wrong)
@@ -188,7 +213,7 @@ def _application(
     from dnncli.networks import backbones
     from dnncli.networks.classifiers import head
 
-    dropout = _set_by_user(model, allowed=("dropout",)).get("dropout", _HEAD_DROPOUT)
+    dropout = set_by_user(model, allowed=("dropout",)).get("dropout", _HEAD_DROPOUT)
     features, backbone = backbones.application(
         inputs,
         name=model.name,
@@ -200,18 +225,23 @@ def _application(
     return head(features, outputs=outputs, dropout=dropout), (backbone,)
 
 
-def _probabilities(logits: Any) -> Any:
-    """(B, C) probabilities from (B, C) logits, or (B, 2) from one logit."""
+def probabilities(logits: Any, *, name: str = "") -> Any:
+    """(..., C) probabilities from (..., C) logits, or (..., 2) from one logit.
+
+    Args:
+        logits: (..., C) or (..., 1).
+        name: before the names of the layers, where a model has this more than once.
+    """
     from keras import layers
 
     if logits.shape[-1] > 1:
-        return layers.Softmax(dtype="float32", name="probabilities")(logits)
-    negated = layers.Rescaling(-1.0, dtype="float32", name="negated")(logits)
-    both = layers.Concatenate(dtype="float32", name="both_logits")([negated, logits])
-    return layers.Activation("sigmoid", dtype="float32", name="probabilities")(both)
+        return layers.Softmax(dtype="float32", name=f"{name}probabilities")(logits)
+    negated = layers.Rescaling(-1.0, dtype="float32", name=f"{name}negated")(logits)
+    both = layers.Concatenate(dtype="float32", name=f"{name}both_logits")([negated, logits])
+    return layers.Activation("sigmoid", dtype="float32", name=f"{name}probabilities")(both)
 
 
-def _regularise(model: "keras.Model", *, l1: float, l2: float) -> None:
+def regularise(model: "keras.Model", *, l1: float, l2: float) -> None:
     """Add l1 * sum |w| + l2 * sum w^2 over all kernels to the loss; biases and gains are left out.
 
     On the variables and not by layer arguments, so that networks of keras.applications and the
@@ -226,16 +256,20 @@ def _regularise(model: "keras.Model", *, l1: float, l2: float) -> None:
             variable.regularizer = keras.regularizers.L1L2(l1=l1, l2=l2)
 
 
-def _start_at(model: "keras.Model", shares: np.ndarray) -> None:
-    """Set the output bias so that the untrained network answers about `shares`.
+def start_at(layers: Iterable["keras.Layer"], shares: NDArray[np.floating]) -> None:
+    """Set the biases of `layers` so that the untrained network answers about `shares`.
+
+    Args:
+        layers: with a bias of one or C values; one without a bias stays as it is.
+        shares: (C,) how common each class is.
 
     Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", section 3.3,
     https://arxiv.org/abs/1708.02002
     """
     logs = np.log(np.maximum(shares, 1e-6) / np.maximum(shares, 1e-6).sum())
-    for layer in model.layers:
+    for layer in layers:
         bias = getattr(layer, "bias", None)
-        if layer.name == "logits" and bias is not None:  # a user's own network may lack it
+        if bias is not None:  # a user's own network may lack it
             bias.assign(logs if bias.shape[0] > 1 else [logs[1] - logs[0]])
 
 
@@ -263,12 +297,12 @@ def layer_multiply_adds(layer: "keras.Layer") -> int:
     Every entry of a convolution's kernel is used once per place of the output (of the input, for a
     transposed one). Biases, normalisation, pooling and activations are not counted.
     """
-    weights = {value.name: value for value in layer.weights if value.name in _KERNELS}
-    if not weights:
+    kernels = [int(np.prod(value.shape)) for value in layer.weights if value.name in _KERNELS]
+    if not kernels:
         return 0
     transposed = type(layer).__name__.endswith("Transpose")
     places = (layer.input if transposed else layer.output).shape[1:-1]
-    return int(np.prod(places)) * sum(int(np.prod(value.shape)) for value in weights.values())
+    return int(np.prod(places)) * sum(kernels)
 
 
 def multiply_adds(model: "keras.Model") -> int:
