@@ -10,10 +10,17 @@ from typing import Any
 import tensorflow as tf  # noqa: TID253
 
 from dnncli.augmentation.parts import Part, check_fill, named, part_of
-from dnncli.augmentation.policies import Policy
+from dnncli.augmentation.policies import Policy, check_masks
 from dnncli.augmentation.seeds import Draws, Record
 from dnncli.augmentation.steps import Step
-from dnncli.augmentation.warp import draw_of, fill_of, is_geometric, warp
+from dnncli.augmentation.warp import (
+    draw_of,
+    fill_of,
+    is_geometric,
+    product,
+    warp,
+    warp_masks,
+)
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Batch]
@@ -62,7 +69,7 @@ def recorded(
     value_range: tuple[float, float],
 ) -> Recorded:
     """As `build`, but the function also returns what was drawn: `"step.parameter"` -> (B,)."""
-    parts = list(_parts(policy, channels=channels, value_range=value_range))
+    parts = list(_parts(policy, channels=channels, value_range=value_range, move_masks=False))
     shape = (None, *(height_width or (None, None)), channels)
 
     def run(
@@ -75,16 +82,78 @@ def recorded(
                 f"{' and '.join(policy.mixing)} mix one-hot labels (B, K) with K >= 2. "
                 f"Got labels of shape {labels.shape}."
             )
-        draws, record = Draws(seed), Record()
-        for part in parts:
-            images, labels, drawn = part(images, labels, draws)
-            record |= drawn
-        return images, labels, record
+        return _run(parts, images, labels, seed)
 
     return tf.autograph.experimental.do_not_convert(run)
 
 
-def _parts(policy: Policy, *, channels: int, value_range: tuple[float, float]) -> Iterable[Part]:
+def build_joint(
+    policy: Policy,
+    *,
+    height_width: tuple[int, int] | None,
+    channels: int,
+    value_range: tuple[float, float],
+) -> Augment:
+    """The function (images, masks, seed) -> (images, masks) that applies a policy to both.
+
+    Pictures become what `build` makes of them. What moves their pixels moves those of the masks by
+    the same map, to the nearest pixel; other changes, erasing among them, leave masks alone.
+
+    Args:
+        policy, height_width, channels, value_range: as for `build`.
+
+    Returns:
+        A function of images (B, H, W, C) float32, masks (B, H, W) uint8 or int32 of class indices
+        and a seed, (2,) int32 or int64, that returns images and masks of the same shape and type.
+        Where a step fills with a constant, the mask is NO_CLASS.
+
+    Raises:
+        ConfigError: as for `build`, and if a mask cannot follow a step.
+    """
+    run = recorded_joint(
+        policy, height_width=height_width, channels=channels, value_range=value_range
+    )
+
+    def augment(images: tf.Tensor, masks: tf.Tensor, seed: tf.Tensor) -> Batch:
+        return run(images, masks, seed)[:2]
+
+    return tf.autograph.experimental.do_not_convert(augment)
+
+
+def recorded_joint(
+    policy: Policy,
+    *,
+    height_width: tuple[int, int] | None,
+    channels: int,
+    value_range: tuple[float, float],
+) -> Recorded:
+    """As `build_joint`, but the function also returns what was drawn, as `recorded` does."""
+    check_masks(policy)
+    parts = list(_parts(policy, channels=channels, value_range=value_range, move_masks=True))
+    size = height_width or (None, None)
+
+    def run(
+        images: tf.Tensor, masks: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, Record]:
+        images = tf.ensure_shape(tf.cast(images, tf.float32), (None, *size, channels))
+        return _run(parts, images, tf.ensure_shape(masks, (None, *size)), seed)
+
+    return tf.autograph.experimental.do_not_convert(run)
+
+
+def _run(
+    parts: Iterable[Part], images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, Record]:
+    draws, record = Draws(seed), Record()
+    for part in parts:
+        images, targets, drawn = part(images, targets, draws)
+        record |= drawn
+    return images, targets, record
+
+
+def _parts(
+    policy: Policy, *, channels: int, value_range: tuple[float, float], move_masks: bool
+) -> Iterable[Part]:
     """One function per step; neighbouring geometric steps that fill alike share one."""
     names = _unique(step.name for step in policy.steps)
     named = list(zip(names, policy.steps, strict=True))
@@ -92,7 +161,8 @@ def _parts(policy: Policy, *, channels: int, value_range: tuple[float, float]) -
         if fill is not None:
             if fill[0] == "constant":
                 check_fill(policy, fill[1], value_range)
-            yield _geometric([(name, draw_of(step)) for name, step in group], fill)
+            members = [(name, draw_of(step)) for name, step in group]
+            yield _geometric(members, fill, move_masks=move_masks)
             continue
         for name, step in group:
             yield part_of(name, step, policy=policy, channels=channels, value_range=value_range)
@@ -112,13 +182,18 @@ def _unique(names: Iterable[str]) -> list[str]:
     return out
 
 
-def _geometric(members: list[tuple[str, Any]], fill: tuple[str, float, str]) -> Part:
-    def part(images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tuple:
+def _geometric(
+    members: list[tuple[str, Any]], fill: tuple[str, float, str], *, move_masks: bool
+) -> Part:
+    def part(images: tf.Tensor, targets: tf.Tensor, draws: Draws) -> tuple:
         record, matrices = Record(), []
         for name, draw in members:
             found, drawn = draw(images, draws)
             matrices.append(found)
             record |= named(name, drawn)
-        return warp(images, matrices, fill), labels, record
+        total = product(matrices)
+        if move_masks:
+            targets = warp_masks(targets, total, fill)
+        return warp(images, total, fill), targets, record
 
     return part

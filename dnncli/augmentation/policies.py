@@ -7,7 +7,7 @@ from typing import Any
 
 from dnncli import registry
 from dnncli.augmentation import steps, words
-from dnncli.augmentation.steps import MIXING, Step, step
+from dnncli.augmentation.steps import MIXING, NO_MASKS, Step, step
 from dnncli.errors import ConfigError
 
 OLD_WORDS = "image_data_generator"  # the table of a policy file that holds them
@@ -24,6 +24,11 @@ class Policy:
     def mixing(self) -> tuple[str, ...]:
         """The steps that mix pictures, and with them labels."""
         return tuple(entry.name for entry in self.steps if entry.name in MIXING)
+
+    @property
+    def unfit_for_masks(self) -> tuple[str, ...]:
+        """The steps that a mask cannot follow."""
+        return tuple(entry.name for entry in self.steps if entry.name in NO_MASKS)
 
 
 NONE = Policy(name="none", steps=())
@@ -88,6 +93,20 @@ def load_policy(name_or_path: str | Path) -> Policy:
             f"policy '{name}' is a {type(found).__name__}, not an augmentation Policy."
         )
     return found
+
+
+def check_masks(policy: Policy) -> None:
+    """Refuse a policy that would part pictures from their masks.
+
+    Raises:
+        ConfigError: naming its steps that do.
+    """
+    if unfit := policy.unfit_for_masks:
+        raise ConfigError(
+            f"policy '{policy.name}': {' and '.join(unfit)} cannot be used with masks: what "
+            f"{'they do' if len(unfit) > 1 else 'it does'} to a picture is not done to its mask. "
+            "Use light or standard, or a policy file without."
+        )
 
 
 def _read(path: Path) -> Policy:

@@ -110,6 +110,7 @@ REQUIRED = {
     "contrast": "factor",
 }
 MIXING = ("mixup", "cutmix")  # these change labels too
+NO_MASKS = (*MIXING, "RandomPerspective", "RandAugment")  # where pixels go is known to Keras alone
 
 # Further layers of keras.layers, by their own names; Keras checks the values of their options.
 KERAS: dict[str, dict[str, Check]] = {

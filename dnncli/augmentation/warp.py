@@ -13,6 +13,7 @@ import tensorflow as tf  # noqa: TID253
 
 from dnncli.augmentation.seeds import Draws, Record, graph_layer
 from dnncli.augmentation.steps import Step
+from dnncli.data.dataset import NO_CLASS
 
 Draw = Callable[[tf.Tensor, Draws], tuple[tf.Tensor, Record]]  # images -> (B, 3, 3), what was drawn
 
@@ -34,16 +35,19 @@ def fill_of(step: Step) -> tuple[str, float, str]:
     )
 
 
-def warp(
-    images: tf.Tensor, matrices: Sequence[tf.Tensor], fill: tuple[str, float, str]
-) -> tf.Tensor:
-    """Images (B, H, W, C) after each of the maps in turn.
+def product(matrices: Sequence[tf.Tensor]) -> tf.Tensor:
+    """(B, 3, 3) maps that do each of the maps in turn.
 
     Reading through the last map first: with M1 done before M2, out(p) = image(M1 M2 p).
     """
     total = matrices[0]
     for matrix in matrices[1:]:
         total = tf.matmul(total, matrix)
+    return total
+
+
+def warp(images: tf.Tensor, total: tf.Tensor, fill: tuple[str, float, str]) -> tf.Tensor:
+    """Images (B, H, W, C) after the maps (B, 3, 3)."""
     mode, value, interpolation = fill
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
@@ -54,6 +58,14 @@ def warp(
         fill_mode=mode.upper(),
     )
     return tf.ensure_shape(moved, images.shape)
+
+
+def warp_masks(masks: tf.Tensor, total: tf.Tensor, fill: tuple[str, float, str]) -> tf.Tensor:
+    """Masks (B, H, W) as `warp` moves their pictures: each pixel is the nearest one.
+
+    What is mirrored or repeated from the picture is so in the mask; a constant is of no class.
+    """
+    return warp(masks[..., tf.newaxis], total, (fill[0], float(NO_CLASS), "nearest"))[..., 0]
 
 
 def draw_of(step: Step) -> Draw:

@@ -216,9 +216,36 @@ def shuffled(
     sample weights make the mean of their gradients that of all rows, though the last batch is
     smaller.
     """
+    share = np.float32(accumulate / len(rows))
+
+    def load(number: Any, step: Any, wanted: Any) -> Any:
+        images = tf.cast(loader.batch(wanted), tf.float32)
+        labels = targets.one_hot(wanted)
+        if augment is not None:
+            images, labels = augment(images, labels, step_key(seed, number, step))
+        images = tf.ensure_shape(images, (None, *loader.image_format.shape))
+        weights = targets.weigh(wanted, labels)
+        if accumulate > 1:
+            part = tf.fill(tf.shape(wanted), share * tf.cast(tf.size(wanted), tf.float32))
+            weights = part if weights is None else weights * part
+        return (images, labels) if weights is None else (images, labels, weights)
+
+    picked = passes(rows, batch_size=batch_size, seed=seed, first_step=first_step, shuffle=shuffle)
+    batches = picked.map(load, num_parallel_calls=loader.workers)
+    return batches.prefetch(2).with_options(options())
+
+
+def passes(
+    rows: NDArray[np.int64],
+    *,
+    batch_size: int,
+    seed: int,
+    first_step: int = 0,
+    shuffle: bool = True,
+) -> tf.data.Dataset:
+    """Endless (pass, step of the pass, (B,) rows), beginning at global step `first_step`."""
     steps = -(-len(rows) // batch_size)  # of one pass
     first_pass, skipped = divmod(first_step, steps)
-    share = np.float32(accumulate / len(rows))
 
     def one_pass(number: Any) -> tf.data.Dataset:
         order = tf.constant(rows)
@@ -228,23 +255,13 @@ def shuffled(
         batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
         return batches.enumerate().map(lambda step, picked: (number, step, picked))
 
-    def load(number: Any, step: Any, wanted: Any) -> Any:
-        images = tf.cast(loader.batch(wanted), tf.float32)
-        labels = targets.one_hot(wanted)
-        if augment is not None:
-            key = tf.stack([tf.constant(seed, tf.int32), tf.cast(number, tf.int32)])
-            key = tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int32))
-            images, labels = augment(images, labels, key)
-        images = tf.ensure_shape(images, (None, *loader.image_format.shape))
-        weights = targets.weigh(wanted, labels)
-        if accumulate > 1:
-            part = tf.fill(tf.shape(wanted), share * tf.cast(tf.size(wanted), tf.float32))
-            weights = part if weights is None else weights * part
-        return (images, labels) if weights is None else (images, labels, weights)
+    return tf.data.Dataset.counter(start=first_pass).flat_map(one_pass).skip(skipped)
 
-    passes = tf.data.Dataset.counter(start=first_pass).flat_map(one_pass)
-    batches = passes.skip(skipped).map(load, num_parallel_calls=loader.workers)
-    return batches.prefetch(2).with_options(options())
+
+def step_key(seed: int, number: Any, step: Any) -> Any:
+    """In-graph: the (2,) int32 seed of the augmentation of one step of one pass."""
+    key = tf.stack([tf.constant(seed, tf.int32), tf.cast(number, tf.int32)])
+    return tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int32))
 
 
 def decode_once(
