@@ -70,12 +70,12 @@ LOSSES = {
 
 # Losses of masks; "dice+cross-entropy" is the sum of two.
 MASK_LOSSES = {
-    "cross-entropy": "dnncli.mask_losses:cross_entropy",
-    "balanced-cross-entropy": "dnncli.mask_losses:balanced_cross_entropy",
-    "focal": "dnncli.mask_losses:focal",
-    "dice": "dnncli.mask_losses:dice",
-    "generalized-dice": "dnncli.mask_losses:generalized_dice",
-    "tversky": "dnncli.mask_losses:tversky",
+    "cross-entropy": "dnncli.mask_terms:cross_entropy",
+    "balanced-cross-entropy": "dnncli.mask_terms:balanced_cross_entropy",
+    "focal": "dnncli.mask_terms:focal",
+    "dice": "dnncli.mask_terms:dice",
+    "generalized-dice": "dnncli.mask_terms:generalized_dice",
+    "tversky": "dnncli.mask_terms:tversky",
 }
 
 OPTIMIZERS = {
