@@ -297,7 +297,9 @@ def layer_multiply_adds(layer: "keras.Layer") -> int:
     Every entry of a convolution's kernel is used once per place of the output (of the input, for a
     transposed one). Biases, normalisation, pooling and activations are not counted.
     """
-    kernels = [int(np.prod(value.shape)) for value in layer.weights if value.name in _KERNELS]
+    kernels = [
+        int(np.prod(value.shape)) for value in layer.weights if value.name.endswith("kernel")
+    ]
     if not kernels:
         return 0
     transposed = type(layer).__name__.endswith("Transpose")

@@ -1,15 +1,14 @@
 """U-Net: a contracting path, an expanding path, and the maps of the first handed to the second."""
 
+from functools import partial
 from typing import Any
 
 from keras import layers  # noqa: TID253
 
 from dnncli.networks.blocks.attention import attend
 from dnncli.networks.blocks.resize import BilinearUpsampling, CropLike, PadToMultiple
-from dnncli.networks.dense import MaskLogits
+from dnncli.networks.dense import MOMENTUM, MaskLogits, preset_of
 
-# Keras' 0.99 needs thousands of updates to follow the batches; short runs have hundreds.
-_MOMENTUM = 0.9
 PRESETS: dict[str, dict[str, Any]] = {"": {}, "small": {"width": 16, "batch_norm": True}}
 
 
@@ -29,7 +28,7 @@ def unet(
     """The network of Ronneberger et al. with convolutions that keep the size of the map.
 
     `depth` halvings by 2x2 maxima, two 3x3 convolutions at every size, the number of filters
-    doubled at every halving. Pictures of any size are continued by their edges up to a multiple of
+    doubled at every halving. Pictures of any size are continued as in a mirror up to a multiple of
     2 ** depth pixels, and the answer is cut back. 31,030,593 weights for grey pictures and one
     output.
 
@@ -60,21 +59,7 @@ def unet(
     if upsampling not in ("transposed", "bilinear"):
         raise ValueError(f"upsampling must be 'transposed' or 'bilinear'. Got {upsampling!r}.")
 
-    def twice(x: Any, filters: int, *, name: str) -> Any:
-        for index in (1, 2):
-            x = layers.Conv2D(
-                filters,
-                3,
-                padding="same",
-                use_bias=not batch_norm,
-                kernel_initializer=kernel_initializer,
-                name=f"{name}_conv{index}",
-            )(x)
-            if batch_norm:
-                x = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm{index}")(x)
-            x = layers.ReLU(name=f"{name}_relu{index}")(x)
-        return x
-
+    twice = partial(_twice, batch_norm=batch_norm, kernel_initializer=kernel_initializer)
     x = PadToMultiple(2**depth, name="pad")(inputs)
     kept = []
     for level in range(1, depth + 1):
@@ -97,3 +82,20 @@ def unet(
     last = layers.Conv2D(outputs, 1, dtype="float32", name="logits")
     logits = CropLike(dtype="float32", name="cut")([last(x), inputs])
     return MaskLogits(maps=(logits,), start=(last,))
+
+
+def _twice(x: Any, filters: int, *, batch_norm: bool, kernel_initializer: str, name: str) -> Any:
+    """Two convolutions, each followed by ReLU."""
+    for index in (1, 2):
+        x = layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            use_bias=not batch_norm,
+            kernel_initializer=kernel_initializer,
+            name=f"{name}_conv{index}",
+        )(x)
+        if batch_norm:
+            x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm{index}")(x)
+        x = layers.ReLU(name=f"{name}_relu{index}")(x)
+    return x
