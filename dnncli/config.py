@@ -109,6 +109,7 @@ class OptimizerConfig(Config):
     average: Fraction = 0.025  # share of the run over which weights are averaged; 0: not at all
     schedule_options: dict[str, Any] = field(default_factory=dict)  # the schedule's own, by keyword
     options: dict[str, Any] = field(default_factory=dict)  # Keras' own, by their own names
+    multipliers: dict[str, NonNegative] = field(default_factory=dict)  # sgd: of the rate, by layer
 
 
 @dataclass(frozen=True, kw_only=True)

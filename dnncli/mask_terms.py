@@ -54,6 +54,12 @@ class Pixels:
         return both, predicted, actual
 
 
+def _not_negative(**options: float) -> None:
+    for name, value in options.items():
+        if not (value >= 0 and math.isfinite(value)):
+            raise ConfigError(f"{name}: must be a number, 0 or more. Got {value}.")
+
+
 def cross_entropy(*, label_smoothing: float = 0.0) -> Term:
     """Mean over the pixels of -sum_c t_c * log(p_c), with t_c = (1 - e) * y_c + e / C.
 
@@ -132,14 +138,12 @@ def focal(*, gamma: float = 2.0, alpha: float | Sequence[float] | None = None) -
     Source: Lin et al. 2017, "Focal Loss for Dense Object Detection", eq. 5,
     https://arxiv.org/abs/1708.02002
     """
-    single = isinstance(alpha, int | float)
-    if not gamma >= 0:
-        raise ConfigError(f"gamma: must be 0 or more. Got {gamma}.")
-    if single and not 0 <= alpha <= 1:  # type: ignore[operator]
-        raise ConfigError(f"alpha: one number must be in 0 to 1. Got {alpha}.")
-    per_class = [1 - alpha, alpha] if single else alpha  # type: ignore[operator,list-item]
-    if per_class is not None and not all(weight >= 0 for weight in per_class):  # type: ignore[union-attr]
-        raise ConfigError(f"alpha: weights must be 0 or more. Got {alpha}.")
+    _not_negative(gamma=gamma)
+    per_class = None
+    if alpha is not None:
+        per_class = [1 - alpha, alpha] if isinstance(alpha, int | float) else list(alpha)
+        if not all(0 <= weight < math.inf for weight in per_class):
+            raise ConfigError(f"alpha: must be in 0 to 1, or weights of 0 or more. Got {alpha}.")
 
     def term(pixels: Pixels) -> Any:
         truth, log_probs = pixels.truth, pixels.log_probs
@@ -160,12 +164,6 @@ def focal(*, gamma: float = 2.0, alpha: float | Sequence[float] | None = None) -
 def _ratio(above: Any, below: Any) -> Any:
     """above / below, and 1 where both are 0: nothing to find, and nothing found."""
     return ops.where(below > 0, above / ops.maximum(below, 1e-12), 1.0)
-
-
-def _not_negative(**options: float) -> None:
-    for name, value in options.items():
-        if not (value >= 0 and math.isfinite(value)):
-            raise ConfigError(f"{name}: must be a number, 0 or more. Got {value}.")
 
 
 def dice(*, smooth: float = 1.0, squared: bool = False, background: bool = False) -> Term:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras  # noqa: TID253
-from keras import ops  # noqa: TID253
 
 from dnncli import registry
 from dnncli.config import OptimizerConfig
 from dnncli.errors import ConfigError
+from dnncli.rate_factors import ScaledSGD
+from dnncli.schedules import PerUpdate, Triangular
 
 MOMENTUM = 0.9  # sgd, unless told otherwise; Keras' own default is 0
 EMA_MOMENTUM = 0.99  # Keras' own default
@@ -37,81 +38,6 @@ LEARNING_RATES = {
     "schedulefreeadamw": 2.5e-3,  # larger than adam's, averaged: Defazio et al. 2024
     "muon": 1e-3,  # as adam: Keras matches the update's RMS to adam's
 }
-
-
-@keras.saving.register_keras_serializable("dnncli")
-class PerUpdate(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule with a linear warm-up, counted in updates of the weights.
-
-    Under gradient accumulation Keras 3.15 asks a schedule with the number of batches, although
-    `optimizer.iterations` is the number of updates; this class divides first. Update u of a warm-up
-    of w updates has the rate (u + 1) / (w + 1) of the schedule's first: never 0, unlike Keras' own.
-
-    Args:
-        schedule: the rate after the warm-up, from update 0 of its own count.
-        warmup: w, in updates; >= 0.
-        accumulate: batches per update; >= 1.
-    """
-
-    def __init__(
-        self,
-        schedule: keras.optimizers.schedules.LearningRateSchedule,
-        *,
-        warmup: int = 0,
-        accumulate: int = 1,
-    ) -> None:
-        super().__init__()
-        self.schedule, self.warmup, self.accumulate = schedule, warmup, accumulate
-
-    def __call__(self, step: Any) -> Any:
-        """The rate of the update that batch `step` (from 0) belongs to."""
-        update = ops.cast(step // self.accumulate, "float32")
-        rate = self.schedule(ops.maximum(update - self.warmup, 0.0))
-        return rate * ops.minimum((update + 1) / (self.warmup + 1), 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments that build this schedule again."""
-        schedule = keras.saving.serialize_keras_object(self.schedule)
-        return {"schedule": schedule, "warmup": self.warmup, "accumulate": self.accumulate}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "PerUpdate":
-        """The schedule that `get_config` described."""
-        schedule = keras.saving.deserialize_keras_object(config["schedule"])
-        return cls(**{**config, "schedule": schedule})
-
-
-@keras.saving.register_keras_serializable("dnncli")
-class Triangular(keras.optimizers.schedules.LearningRateSchedule):
-    """Up in a straight line to `peak`, then down in a straight line, once.
-
-    Args:
-        peak: the highest rate.
-        steps: length in updates; the rate is `start * peak` at 0 and `end * peak` at `steps`.
-        top: share of `steps` at which the peak is; in [0, 1).
-        start: first rate as a share of the peak.
-        end: last rate as a share of the peak.
-
-    Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.1,
-    https://arxiv.org/abs/1506.01186 (one cycle, the two sides of different length)
-    """
-
-    def __init__(
-        self, peak: float, steps: int, *, top: float = 0.3, start: float = 0.1, end: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.peak, self.steps, self.top, self.start, self.end = peak, steps, top, start, end
-
-    def __call__(self, step: Any) -> Any:
-        """The rate of update `step`."""
-        done = ops.minimum(ops.cast(step, "float32") / self.steps, 1.0)
-        up = 1.0 if self.top == 0 else self.start + (1 - self.start) * done / self.top
-        down = 1 - (1 - self.end) * (done - self.top) / (1 - self.top)
-        return self.peak * ops.minimum(up, down)
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments that build this schedule again."""
-        return {name: getattr(self, name) for name in ("peak", "steps", "top", "start", "end")}
 
 
 def _share(name: str, value: float, *, above: float = 0.0) -> None:
@@ -244,7 +170,7 @@ def check_optimizer(config: OptimizerConfig) -> str:
 
     Raises:
         ConfigError: if the name, an option or the schedule is unknown, or the optimizer has no
-            momentum and the user gave one.
+            momentum, or cannot multiply rates, and the user asked for it.
     """
     name = registry.check(registry.OPTIMIZERS, config.name, kind="optimizer")
     schedule = registry.check(registry.SCHEDULES, config.schedule, kind="schedule")
@@ -261,6 +187,8 @@ def check_optimizer(config: OptimizerConfig) -> str:
         )
     named = {"learning_rate", "momentum", "gradient_accumulation_steps", "kwargs", "name"}
     _check_average(config.options)
+    if config.multipliers:
+        _check_scaled(name, config.options)
     for option in ("clipnorm", "clipvalue", "global_clipnorm", "weight_decay"):
         value = config.options.get(option, 1.0)
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -292,6 +220,17 @@ def _check_average(options: Mapping[str, Any]) -> None:
         raise ConfigError(
             "optimizer.options.ema_momentum: must be at least 0 and below 1, such as 0.99. "
             f"Got {momentum!r}."
+        )
+
+
+def _check_scaled(name: str, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError if rates cannot differ from layer to layer."""
+    if name != "sgd":
+        raise ConfigError(f"optimizer.multipliers: are for sgd, not for {name}. Leave them out.")
+    if "weight_decay" in options:
+        raise ConfigError(
+            "optimizer.options.weight_decay: does not go with optimizer.multipliers, which would "
+            "not change it. Use model.l2."
         )
 
 
@@ -389,6 +328,8 @@ def build_optimizer(
         options["momentum"] = MOMENTUM if config.momentum is None else config.momentum
     if accumulate > 1:
         options["gradient_accumulation_steps"] = accumulate
+    if config.multipliers:
+        part, options["multipliers"] = ScaledSGD, config.multipliers
     options |= _average(config, length=length)
     options["learning_rate"] = _learning_rate(config, rate=rate, length=length)
     try:
