@@ -22,6 +22,8 @@ IMAGES = "images"
 EDGES = "edges"
 DRAWN = ("masks", EDGES, "labels")  # folders beside the pictures
 
+_PICTURES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg", ".webp")
+
 _LAYOUT = "[train|val|test/]images/NAME.jpg and [train|val|test/]masks/ANNOTATOR/NAME.png"
 
 
@@ -38,6 +40,7 @@ class Annotated:
     folders: tuple[str, ...]  # (N,) of the split, as it is called; "" without splits
     stems: tuple[str, ...]  # (N,) path below `images`, without suffix
     images: FileImages  # (N,)
+    digests: tuple[bytes, ...]  # (N,) equal where pictures are
     drawn: tuple[Mapping[str, Maps], ...]  # (N,) annotator -> all maps of this split
     classes: MapClasses | None  # of masks
 
@@ -67,7 +70,16 @@ class Annotated:
 
 def has_annotators(path: Path) -> bool:
     """Whether a folder holds pictures and, for each annotator, a folder of masks or edges."""
-    return any(_people(place, folder) for place in _places(path) for folder in DRAWN)
+    return any(people_beside(path, folder) for folder in DRAWN)
+
+
+def people_beside(path: Path, folder: str) -> bool:
+    """Whether `folder` holds a folder for each annotator, and no maps itself."""
+    places = [place / folder for place in split_places(path) if (place / folder).is_dir()]
+    files = (entry for place in places for entry in place.iterdir() if entry.is_file())
+    return any(_people(place.parent, folder) for place in places) and not any(
+        entry.suffix.lower() in _PICTURES for entry in files
+    )
 
 
 def open_annotated(
@@ -91,7 +103,7 @@ def open_annotated(
         DataError: naming what is missing, unmatched, unreadable or of another size.
     """
     folders = sorted(
-        {folder for place in _places(root) for folder in DRAWN if _people(place, folder)}
+        {folder for place in split_places(root) for folder in DRAWN if _people(place, folder)}
     )
     if len(folders) != 1:
         found = f"annotators in {' and in '.join(folders)}" if folders else "no annotators"
@@ -99,7 +111,7 @@ def open_annotated(
     kind: MapKind = "edge" if soft and folders[0] == EDGES else "mask"
     parts = [
         _part(place, folders[0], kind=kind, progress=progress)
-        for place in _places(root)
+        for place in split_places(root)
         if (place / folders[0]).is_dir()
     ]
     problems = [line for part in parts for line in part.problems]
@@ -126,6 +138,7 @@ def open_annotated(
             sizes=np.concatenate([entry.sizes for entry in images]),
             grey=np.concatenate([entry.grey for entry in images]),
         ),
+        digests=tuple(content for part in parts for content in part.digests),
         drawn=tuple(part.people for part, _ in rows),
         classes=_classes(sets, root, folders[0], classes, progress) if kind == "mask" else None,
     )
@@ -138,6 +151,7 @@ class _Part:
     place: Path
     stems: tuple[str, ...]
     images: FileImages
+    digests: tuple[bytes, ...]
     people: dict[str, Maps]
     problems: tuple[str, ...]
 
@@ -157,8 +171,8 @@ def _classes(
         ) from error
 
 
-def _places(root: Path) -> list[Path]:
-    """The root if it holds pictures itself, else its split folders, in the order of the splits."""
+def split_places(root: Path) -> list[Path]:
+    """Where pictures lie: the root if it has `images`, else split folders that have, in order."""
     if (root / IMAGES).is_dir():
         return [root]
     if not root.is_dir():
@@ -199,6 +213,7 @@ def _part(place: Path, folder: str, *, kind: MapKind, progress: Progress) -> _Pa
         place=place,
         stems=stems,
         images=pictures.images,
+        digests=pictures.digests or (),
         people=people,
         problems=(*skipped, *_twice(place, stems), *_unfit(place / folder, sizes, people)),
     )

@@ -82,6 +82,7 @@ class Masks:
     values: tuple[int, ...]  # (C,) how each class is stored in mask files
     void: int  # how NO_CLASS is stored in mask files
     digests: tuple[bytes, ...]  # (N,) equal where the content is equal
+    counts: NDArray[np.int64] | None = None  # (N, C) pixels of each class; None: not counted yet
 
     def read(self, row: int) -> NDArray[np.uint8]:
         """(H, W) class indices of one row, NO_CLASS where a pixel is of no class.
@@ -91,10 +92,11 @@ class Masks:
         """
         return self.source(int(self.numbers[row]))
 
-    def take(self, rows: NDArray[np.int64]) -> "Masks":
+    def take(self, rows: NDArray[np.integer]) -> "Masks":
         """Only `rows`, in the given order."""
         digests = tuple(self.digests[row] for row in rows)
-        return replace(self, numbers=self.numbers[rows], digests=digests)
+        counts = None if self.counts is None else self.counts[rows]
+        return replace(self, numbers=self.numbers[rows], digests=digests, counts=counts)
 
 
 @dataclass(frozen=True, kw_only=True)

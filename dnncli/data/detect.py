@@ -1,18 +1,22 @@
-"""Opens a data set in whichever form it is stored."""
+"""Opens a data set in whichever form it is stored, for whichever task."""
 
 import csv
 import glob
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import cast, get_args
 
 import numpy as np
 
-from dnncli.data.annotators import DRAWN, IMAGES, has_annotators
 from dnncli.data.arrays import has_arrays, read_arrays
-from dnncli.data.dataset import SPLITS, UNLABELLED, Dataset, FileImages, Problem
+from dnncli.data.dataset import SPLITS, UNLABELLED, Dataset, FileImages, Problem, Task
 from dnncli.data.example_proto import looks_like_records
 from dnncli.data.folder import read_folder
 from dnncli.data.header import HEAD, MAX_PIXELS, sniff
+from dnncli.data.mask_pairs import drawn_folders, has_pictures, without_suffixes
+from dnncli.data.mask_values import MaskForm
+from dnncli.data.masks import find_masks_task, has_masks, open_masks
 from dnncli.data.records import is_record_name, read_records, record_files
 from dnncli.data.scan import scan
 from dnncli.data.split import apply_split
@@ -23,35 +27,40 @@ from dnncli.registry import suggest, unknown
 from dnncli.results import Progress, no_progress
 
 ON_BAD = ("skip", "error")
+TASKS = ("auto", *get_args(Task))
 
 MANIFEST = "manifest.csv"  # of an enlarged data set
 
 _FORMS = (
     "Known: a folder of class folders; a folder with x.npy and y.npy, or with TFRecord files; "
-    ".npz; TFRecord; .csv or .parquet with the columns path,label."
+    ".npz; TFRecord; .csv or .parquet with the columns path,label; images beside masks or edges."
 )
 
 
 def open_dataset(
     path: Path | str,
     *,
+    task: str = "auto",
     classes: Sequence[str] = (),
+    like: MaskForm | None = None,
     split_file: Path | str | None = None,
     on_bad: str = "skip",
     max_pixels: int = MAX_PIXELS,
     labelled: bool = True,
     progress: Progress = no_progress,
 ) -> Dataset:
-    """Open class folders, NumPy arrays, TFRecord files or a table of pictures.
+    """Open class folders, NumPy arrays, TFRecord files, a table of pictures, or images with masks.
 
     Args:
         path: a folder, a file, or a pattern such as "shards/train-*".
+        task: "classify", "segment" or "edges"; "auto": as `find_task` says.
         classes: the class names in their order; empty: as the data has them.
+        like: of masks, the classes of a model, see `open_masks`.
         split_file: CSV `id,label,split,group` whose splits replace those of the data.
         on_bad: "skip" leaves out pictures that cannot be read and names them in `problems`;
             "error" refuses the data set.
         max_pixels: pictures with more pixels count as unreadable.
-        labelled: every row needs a label, and there must be two classes.
+        labelled: every row needs a label or a mask, and there must be two classes.
 
     Raises:
         DataError: if there is nothing of a known form, or the data cannot be used.
@@ -62,14 +71,33 @@ def open_dataset(
     twice = sorted({name for name in classes if list(classes).count(name) > 1})
     if twice:
         raise ConfigError(f"classes: '{twice[0]}' is declared twice. Name every class once.")
+    if task not in TASKS:
+        raise ConfigError(unknown(task, TASKS, kind="task"))
     path = Path(path)
-    dataset = _read(
-        path, classes=classes, max_pixels=max_pixels, labelled=labelled, progress=progress
-    )
+    if task == "classify" or (task == "auto" and not has_masks(path)):
+        _refuse_masks(path)
+        dataset = _read(
+            path, classes=classes, max_pixels=max_pixels, labelled=labelled, progress=progress
+        )
+    elif labelled or has_masks(path) or has_pictures(path):
+        dataset = open_masks(
+            path,
+            task=task,
+            classes=classes,
+            like=like,
+            labelled=labelled,
+            max_pixels=max_pixels,
+            progress=progress,
+        )
+    else:
+        names = like.class_names if like else tuple(classes)
+        dataset = _read(
+            path, classes=names, max_pixels=max_pixels, labelled=False, progress=progress
+        )
+        dataset = replace(without_suffixes(dataset), task=cast("Task", task))
     if split_file is not None:
         dataset = apply_split(dataset, Path(split_file))
-    _refuse_masks(dataset, path)
-    if labelled and not classes:
+    if labelled and not classes and dataset.task == "classify":
         _check_classes(dataset, path)
     skipped = [str(problem) for problem in dataset.problems if problem.action == "skipped"]
     if skipped and on_bad == "error":
@@ -114,14 +142,18 @@ def _is_enlarged(path: Path) -> bool:
     return columns >= {"path", "label", "group", "source", "copy"}
 
 
-def _refuse_masks(dataset: Dataset, path: Path) -> None:
+def find_task(path: Path) -> Task:
+    """What a data set is for: segment where there are masks, edges, else to classify."""
+    return find_masks_task(path) if has_masks(path) else "classify"
+
+
+def _refuse_masks(path: Path) -> None:
     """Refuse pictures beside masks of theirs, which would make two absurd classes."""
-    drawn = [name for name in dataset.class_names if name != IMAGES]
-    if len(drawn) < len(dataset.class_names) and set(drawn) & set(DRAWN):
-        who = " of several annotators" if has_annotators(path) else ""
+    if has_masks(path):
+        drawn = " and ".join(drawn_folders(path))
         raise DataError(
-            f"{path}: holds images and {' and '.join(drawn)}{who}, a data set for segmentation or "
-            "edges; only classification is there yet."
+            f"{path}: holds images and {drawn}, which are no classes to tell pictures apart by. "
+            f"Say --task {find_masks_task(path)}, or leave --task out."
         )
 
 

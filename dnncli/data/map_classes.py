@@ -97,12 +97,29 @@ def find_classes(
     Raises:
         ConfigError, DataError: if the masks do not fit to each other or to what is declared.
     """
+    return classes_of(sets, _seen(sets, progress), declared=declared, binary=binary)
+
+
+def classes_of(
+    sets: Sequence[Maps],
+    seen: Sequence[Seen],
+    *,
+    declared: Sequence[str] = (),
+    binary: bool = False,
+) -> MapClasses:
+    """`find_classes` where the masks are read already.
+
+    Args:
+        sets: of models or people.
+        seen: the numbers of each set but its void value.
+        declared: as for `find_classes`.
+        binary: as for `find_classes`.
+    """
     whose = next((maps for maps in sets if maps.class_names), sets[0])
     if not declared:
         check_alike(sets)
     voids = [maps.void for maps in sets if maps.void is not None]
     void = whose.void if whose.void is not None else min(voids, default=None)
-    seen = _seen(sets, progress)
     code = mask_code(seen, classes=declared, declared=whose.class_names, binary=binary, void=void)
     if max(code.values, default=0) >= NO_CLASS:
         raise ConfigError(

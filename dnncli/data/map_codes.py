@@ -89,7 +89,7 @@ def mask_code(
         names, numbers = _by_number(present)
         known = set(present) - {WHITE}
     else:
-        names, numbers = _named(classes or declared)
+        names, numbers = numbered(classes or declared)
         known = {0, *numbers}
         if len(set(numbers)) < len(numbers):
             raise ConfigError(f"--classes: two of {', '.join(names)} are the same number.")
@@ -138,7 +138,8 @@ def _by_number(present: Sequence[int]) -> tuple[list[str], list[int]]:
     return [str(number) for number in present], list(present)
 
 
-def _named(classes: Sequence[str]) -> tuple[list[str], list[int]]:
+def numbered(classes: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Names of classes and their numbers: their own, or 0, 1, ...; one name alone is that of 1."""
     if all(name.isdecimal() for name in classes):
         return list(classes), [int(name) for name in classes]
     start = 1 if len(classes) == 1 else 0

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.arrays import npz_arrays
-from dnncli.data.dataset import FileImages
+from dnncli.data.dataset import FileImages, Problem
 from dnncli.data.decode import upright
 from dnncli.data.folder import read_folder
 from dnncli.data.header import PILLOW_ERRORS, opened, sniff
@@ -44,10 +44,24 @@ def folder_maps(
     Raises:
         DataError: naming what cannot be read, and ids that occur twice.
     """
-    pictures = read_folder(path, labelled=False, max_pixels=max_pixels, progress=progress)
-    unreadable = [str(problem) for problem in pictures.problems if problem.action == "skipped"]
+    found, unreadable = readable_maps(
+        path, is_mask=is_mask, max_pixels=max_pixels, progress=progress
+    )
     if unreadable:
-        raise DataError(f"{path}: maps that cannot be read. Repair or remove them:", unreadable)
+        lines = [str(problem) for problem in unreadable]
+        raise DataError(f"{path}: maps that cannot be read. Repair or remove them:", lines)
+    return found
+
+
+def readable_maps(
+    path: Path, *, is_mask: bool, max_pixels: int, progress: Progress
+) -> tuple[dict[str, FoundMap], tuple[Problem, ...]]:
+    """The same for those that can be read, and what is wrong with the others.
+
+    Raises:
+        DataError: naming ids that occur twice, or if none can be read.
+    """
+    pictures = read_folder(path, labelled=False, max_pixels=max_pixels, progress=progress)
     images = pictures.images
     if not isinstance(images, FileImages):
         raise TypeError("a folder must give files.")
@@ -65,7 +79,7 @@ def folder_maps(
             f"'{stem}': {found[stem].where}, {', '.join(more)}" for stem, more in twice.items()
         ]
         raise DataError(f"{path}: several maps of the same id. Keep one of each:", lines)
-    return found
+    return found, tuple(p for p in pictures.problems if p.action == "skipped")
 
 
 def npz_maps(path: Path) -> dict[str, FoundMap]:

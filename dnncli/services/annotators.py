@@ -4,6 +4,7 @@ Shapes: N pictures, A annotators, H and W in pixels.
 """
 
 import shutil
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -14,8 +15,11 @@ from numpy.typing import NDArray
 
 from dnncli.config import Annotators
 from dnncli.data.annotators import EDGES, IMAGES, Annotated, open_annotated
-from dnncli.data.map_codes import NO_CLASS
+from dnncli.data.dataset import NO_CLASS, UNLABELLED, Dataset, Masks, Task
 from dnncli.data.map_files import CLASSES_FILE
+from dnncli.data.mask_pairs import EDGE_NAMES
+from dnncli.data.mask_values import MIDDLE
+from dnncli.data.masks import content
 from dnncli.data.pictures import to_png
 from dnncli.errors import ConfigError, DataError
 from dnncli.registry import unknown
@@ -27,19 +31,19 @@ ANNOTATORS: tuple[Annotators, ...] = get_args(Annotators)
 
 _WHITE = 255
 # Edge maps are grey. What annotators dispute lies between background and edge.
-_GREY = np.full(NO_CLASS + 1, 128, np.uint8)
+_GREY = np.full(NO_CLASS + 1, MIDDLE, np.uint8)
 _GREY[:2] = (0, _WHITE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """N pictures with one map each, merged when it is first asked for and kept from then on."""
+    """N pictures with one map each, merged when it is first asked for and kept, compressed."""
 
     annotated: Annotated
     how: Annotators
     k: int | None  # of at-least
     ignore_zone: bool
-    _kept: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+    _kept: dict[int, bytes] = field(default_factory=dict, repr=False)
 
     def read(self, row: int) -> NDArray[np.uint8]:
         """(H, W) of one picture.
@@ -51,11 +55,31 @@ class Targets:
         Raises:
             DataError: if a map cannot be read.
         """
-        if row not in self._kept:
-            self._kept[row] = self._merged(row)
-        return self._kept[row]
+        merged, classes = self._merged(row), self.annotated.classes
+        if classes is None or self.how == "mean":
+            return merged
+        return _GREY[merged] if self.annotated.folder == EDGES else classes.stored(merged)
+
+    def indices(self, row: int) -> NDArray[np.uint8]:
+        """(H, W) class indices of one picture, NO_CLASS where the annotators decide nothing.
+
+        Of a mean, what half of the annotators or more mark is of the second class.
+
+        Raises:
+            DataError: if a map cannot be read.
+        """
+        merged = self._merged(row)
+        is_share = self.annotated.classes is None or self.how == "mean"
+        return (merged >= MIDDLE).astype(np.uint8) if is_share else merged
 
     def _merged(self, row: int) -> NDArray[np.uint8]:
+        """(H, W) class indices, or levels of grey of a mean."""
+        shape = self.annotated.images.sizes[row].tolist()
+        if row not in self._kept:
+            self._kept[row] = zlib.compress(self._merge(row).tobytes(), level=1)
+        return np.frombuffer(zlib.decompress(self._kept[row]), np.uint8).reshape(shape)
+
+    def _merge(self, row: int) -> NDArray[np.uint8]:
         annotated = self.annotated
         if annotated.classes is None:
             return _grey(annotated.edges(row))
@@ -68,8 +92,7 @@ class Targets:
             options=VoteOptions(positive=annotated.classes.foreground),
             ignore_zone=self.ignore_zone,
         )
-        mask = consensus_of(annotated, row, rule).mask
-        return _GREY[mask] if annotated.folder == EDGES else annotated.classes.stored(mask)
+        return consensus_of(annotated, row, rule).mask
 
 
 def consensus_of(annotated: Annotated, row: int, rule: MaskRule) -> MaskConsensus:
@@ -156,6 +179,51 @@ def check_annotators(annotators: str, k: int | None, *, ignore_zone: bool) -> No
             "ignore_zone: a mean keeps every degree of agreement. Use it with at-least, majority "
             "or staple."
         )
+
+
+def annotated_dataset(targets: Targets, *, progress: Progress = no_progress) -> Dataset:
+    """The pictures with one map each, as training and evaluation take them.
+
+    Every map is merged once.
+
+    Args:
+        targets: of `open_targets`.
+        progress: told how far it is.
+
+    Raises:
+        DataError: if a map cannot be read.
+    """
+    annotated, n_rows = targets.annotated, len(targets.annotated)
+    is_edges, classes = annotated.folder == EDGES, annotated.classes
+    names = EDGE_NAMES if is_edges or classes is None else classes.names
+    counts = np.zeros((n_rows, len(names)), np.int64)
+    digests = []
+    for row in range(n_rows):
+        mask = targets.indices(row)
+        counts[row] = np.bincount(mask.ravel(), minlength=NO_CLASS + 1)[: len(names)]
+        digests.append(content(mask))
+        progress("Merging annotators", row + 1, n_rows)
+    is_grey = is_edges or targets.how == "mean" or classes is None
+    task: Task = "edges" if is_edges else "segment"
+    return Dataset(
+        kind="folder",
+        root=annotated.root,
+        ids=annotated.ids,
+        labels=np.full(n_rows, UNLABELLED, np.int32),
+        class_names=names,
+        splits=np.array(annotated.splits, "<U5"),
+        images=annotated.images,
+        digests=annotated.digests,
+        task=task,
+        masks=Masks(
+            source=targets.indices,
+            numbers=np.arange(n_rows),
+            values=(0, _WHITE) if is_grey or classes is None else classes.values,
+            void=MIDDLE if is_grey or classes is None else classes.void,
+            digests=tuple(digests),
+            counts=counts,
+        ),
+    )
 
 
 def write_targets(targets: Targets, out: Path, *, progress: Progress = no_progress) -> None:

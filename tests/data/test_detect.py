@@ -123,6 +123,7 @@ def test_pictures_beside_their_masks_are_no_classes():
     import dnncli
     from dnncli.errors import DataError
 
-    for name in ("cracks_seg", "shapes_edge"):
-        with pytest.raises(DataError, match="only classification is there yet"):
-            dnncli.open_dataset(ROOT / "sample_data" / name)
+    for name, task in (("cracks_seg", "segment"), ("shapes_edge", "edges")):
+        assert dnncli.open_dataset(ROOT / "sample_data" / name).task == task
+        with pytest.raises(DataError, match=f"are no classes .* Say --task {task}"):
+            dnncli.open_dataset(ROOT / "sample_data" / name, task="classify")
