@@ -51,6 +51,7 @@ class DataConfig(Config):
     color: Literal["auto", "rgb", "grayscale"] = "auto"  # auto: grayscale if no picture has colour
     resize: Resize = "auto"  # to image_size; auto: stretch, with masks tile
     overlap: Overlap = 0.25  # of neighbouring tiles at prediction, share of their sides
+    foreground: Fraction = 0.33  # share of training windows that show more than background
     normalize: Normalize = "auto"  # auto: minmax; ready weights bring their own
     val: Fraction = 0.15  # share of the rows that are not test
     test: Fraction = 0.15  # share of a set without declared splits
@@ -85,15 +86,15 @@ class ModelConfig(Config):
 class AugmentConfig(Config):
     """Random changes of the training pictures."""
 
-    policy: str = "light"  # none, light, standard, strong, or a TOML file
+    policy: str = "auto"  # none, light, standard, strong, or a TOML file; auto: light
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig(Config):
     """What training minimises."""
 
-    name: str = "auto"  # auto: cross-entropy
-    label_smoothing: Fraction = 0.1  # e: targets become (1 - e) y + e / C
+    name: str = "auto"  # or a sum of masks' losses, a+b; auto: cross-entropy
+    label_smoothing: Fraction | None = None  # e: targets become (1 - e) y + e / C; None: 0.1
     options: dict[str, Any] = field(default_factory=dict)  # the loss's own, by keyword
 
 
@@ -245,9 +246,19 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 
 def merge(
-    file: Mapping[str, Any], settings: Mapping[str, Any], *, source: str = "settings"
+    file: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    *,
+    under: Mapping[str, Any] | None = None,
+    source: str = "settings",
 ) -> TrainConfig:
     """Lay `settings` ("section.key" -> value) over the sections of `file`, and check everything.
+
+    Args:
+        file: sections.
+        settings: "section.key" -> value, over the file.
+        under: "section.key" -> value, under the file.
+        source: for messages.
 
     Raises:
         ConfigError: names every wrong section, key, value and part name at once.
@@ -255,6 +266,10 @@ def merge(
     data: dict[str, Any] = {}
     for section, values in file.items():
         data[section] = dict(values) if isinstance(values, Mapping) else values
+    for key, value in (under or {}).items():
+        section, name = key.split(".")
+        if isinstance(data.setdefault(section, {}), dict):
+            data[section].setdefault(name, value)
     for key, value in settings.items():
         *parents, name = key.split(".")
         place = data
@@ -313,7 +328,7 @@ def _check_parts(config: TrainConfig) -> TrainConfig:
         except ConfigError as error:
             problems.append(str(error))
     policy = config.augment.policy
-    if not policy.endswith(".toml"):
+    if policy != "auto" and not policy.endswith(".toml"):
         try:
             registry.check(registry.POLICIES, policy, kind="augmentation policy")
         except ConfigError as error:

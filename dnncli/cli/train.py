@@ -70,8 +70,11 @@ def train(
         str | None,
         typer.Option(help="none, light, standard, strong, or a TOML file."),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="classify.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="auto, classify, segment or edges.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="See `dnncli models`.")] = None,
+    attention: Annotated[str | None, typer.Option(help="none, se, eca or cbam.")] = None,
     weights: Annotated[str | None, typer.Option(help="none, imagenet or a file.")] = None,
     unfreeze: Annotated[
         int | None,
@@ -141,8 +144,6 @@ def train(
     from dnncli.services.train import TrainResult
     from dnncli.services.train import train as run
 
-    if task not in (None, "classify"):
-        raise ConfigError(f"--task {task}: only 'classify' is there yet.")
     with display.training() as (progress, listener):
         result = run(
             data,
@@ -165,7 +166,9 @@ def train(
             color=color,
             normalize=normalize,
             augment=augment,
+            task=task,
             model=model,
+            attention=attention,
             weights=weights,
             unfreeze=unfreeze,
             dropout=dropout,

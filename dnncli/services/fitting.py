@@ -1,8 +1,9 @@
 """From a plan to a network in training: everything of `train` that needs Keras."""
 
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +15,29 @@ from dnncli import devices, rundir
 from dnncli.augmentation.apply import build as build_policy
 from dnncli.augmentation.views import flips_of
 from dnncli.data import pipeline
-from dnncli.data.dataset import ArrayImages, Dataset, Problem
+from dnncli.data.dataset import SPLITS, ArrayImages, Dataset, Problem
+try:
+    from dnncli.data.masks import pixel_counts
+except ImportError:
+    pass
 from dnncli.data.normalize import Normalization, fit_normalization
 from dnncli.data.normalize import layers as normalization_layers
 from dnncli.data.pipeline import ImageFormat, Loader, Targets
 from dnncli.data.split import write_split
 from dnncli.errors import DataError
+from dnncli.losses import build_loss
 from dnncli.networks.network import Network, build_network, parameters
 from dnncli.results import Progress, filled, write_json, write_text
 from dnncli.rundir import RunDir
-from dnncli.services import predict, regime
+from dnncli.services import outcome, predict, regime
+from dnncli.services.job import Job
 from dnncli.services.plan import Plan, batches, known_range
 from dnncli.training import backup
 from dnncli.training.backup import Backup
 from dnncli.training.listener import Listener
 from dnncli.training.loop import Batches, Fit
+from dnncli.training.metrics import ClassScores
 from dnncli.training.recall import AVERAGE_PRECISION, PRECISION_AT_RECALL, RecallJudge
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A network ready to train, and the rows that will judge it."""
-
-    plan: Plan  # without rows that could not be decoded
-    fit: Fit
-    val_rows: NDArray[np.int64]
-    val_probs: Callable[[], NDArray[np.float32]]  # (n, C) by the network as it is now
 
 
 _STATISTICS_BATCH = 256  # pictures read at a time when a normalisation is fitted
@@ -69,7 +67,7 @@ def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener |
         validation, val_rows = _load(plan.validation, val_rows, form, plan, progress, listener)
     plan = _without(plan, train_rows, val_rows)
     normalization = _normalization(plan, loader, train_rows)
-    value_range = known_range(plan.dataset) or _value_range(loader, train_rows)
+    value_range = known_range(plan.dataset) or measured_range(pipeline.batches_of(loader, train_rows, batch_size=_STATISTICS_BATCH))
     network = build_network(
         config.model,
         height_width=plan.height_width,
@@ -88,17 +86,22 @@ def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener |
     fit = Fit(
         config=config,
         network=network,
-        class_names=plan.dataset.class_names,
+        loss=partial(build_loss, config.loss, class_names=plan.dataset.class_names),
+        metrics=lambda: [
+            ClassScores(n_classes=len(plan.dataset.class_names), beta=config.regime.beta)
+        ],
+        tolerance=config.regime.tolerance,
         batches=_batches(plan, loader, train_rows, validation, val_rows, value_range),
         monitor=plan.monitor,
         ties=(AVERAGE_PRECISION,) if plan.monitor == PRECISION_AT_RECALL else (),
         judge=_judge(plan, val_probs, val_rows),
         run=run,
-        card=_card(plan, normalization, network, value_range),
+        card=card_of(plan, normalization, network, value_range),
         listener=listener,
     )
     fit.check()
-    return Job(plan=plan, fit=fit, val_rows=val_rows, val_probs=val_probs)
+    judge = partial(outcome.judge, plan, val_rows, val_probs)
+    return Job(plan=plan, fit=fit, judge=judge)
 
 
 def _predictor(
@@ -138,8 +141,7 @@ def _without(plan: Plan, train_rows: NDArray[np.int64], val_rows: NDArray[np.int
         return plan
     # A resumed run knows these rows: weights and batches must follow from the others alone.
     goal = regime.settle(plan.config, plan.dataset, train_rows, plan.validation, val_rows)
-    height, width = plan.height_width
-    batch_size, accumulate = batches(plan.config, len(train_rows), pixels=height * width)
+    batch_size, accumulate = batches(plan.config, len(train_rows), size=plan.height_width)
     problems = [Problem(path=plan.dataset.ids[row], what="cannot be decoded") for row in bad]
     splits = plan.dataset.splits.copy()
     splits[bad] = ""
@@ -253,15 +255,15 @@ def _batches(
     )
 
 
-def _value_range(loader: Loader, rows: NDArray[np.int64]) -> tuple[float, float]:
-    """Smallest and largest pixel value of the training rows."""
+def measured_range(batches: Iterable[NDArray]) -> tuple[float, float]:
+    """Smallest and largest pixel value."""
     low, high = np.inf, -np.inf
-    for batch in pipeline.batches_of(loader, rows, batch_size=_STATISTICS_BATCH):
+    for batch in batches:
         low, high = min(low, float(batch.min())), max(high, float(batch.max()))
     return low, high
 
 
-def _card(
+def card_of(
     plan: Plan,
     normalization: Normalization,
     network: Network,
@@ -296,13 +298,6 @@ def _write_run(plan: Plan, run: RunDir, job: Job, *, command: Sequence[str]) -> 
     config = plan.config
     dataset = plan.dataset
     write_text(run.config, configuration.as_toml(config))
-    counts = {
-        split: {
-            name: int(((dataset.splits == split) & (dataset.labels == index)).sum())
-            for index, name in enumerate(dataset.class_names)
-        }
-        for split in ("train", "val", "test")
-    }
     write_json(
         run.data,
         {
@@ -311,7 +306,7 @@ def _write_run(plan: Plan, run: RunDir, job: Job, *, command: Sequence[str]) -> 
             "fingerprint": dataset.fingerprint,
             "rows": len(dataset),
             "classes": list(dataset.class_names),
-            "counts": counts,
+            "counts": {split: _counts(dataset, split) for split in SPLITS},
             "skipped": [
                 {"path": problem.path, "reason": problem.what}
                 for problem in dataset.problems
@@ -334,6 +329,16 @@ def _write_run(plan: Plan, run: RunDir, job: Job, *, command: Sequence[str]) -> 
             **devices.describe(),
         },
     )
+
+
+def _counts(dataset: Dataset, split: str) -> dict[str, int]:
+    """Pictures, or pixels of masks, of each class in one split."""
+    rows = dataset.rows(split)
+    if dataset.masks is not None:
+        counts = pixel_counts(dataset, rows)
+    else:
+        counts = np.bincount(dataset.labels[rows], minlength=len(dataset.class_names))
+    return dict(zip(dataset.class_names, counts.tolist(), strict=True))
 
 
 def load_backup(run: RunDir) -> Backup | None:

@@ -1,6 +1,6 @@
 """How a training run ended: what the validation rows say of its best model, and what they chose."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from dnncli.predictions import Predictions
 from dnncli.results import plain
 from dnncli.rundir import RunDir
 from dnncli.services import predict
-from dnncli.services.fitting import Job
+from dnncli.services.job import Job, Outcome
 from dnncli.services.plan import Plan
 from dnncli.services.regime import refusal
 from dnncli.services.threshold import choose
@@ -26,37 +26,13 @@ from dnncli.training.backup import TrainState
 
 
 def finish(job: Job, run: RunDir, state: TrainState) -> TrainResult:
-    """Score the best epoch on the validation rows, and let them choose what is left to choose.
+    """Let the validation rows judge the best epoch, and say how training ended.
 
     Raises:
         ModelError: if the network gives numbers that are not finite.
     """
     plan = job.plan
-    validation: dict[str, Any] = {}
-    chosen: dict[str, Any] = {}
-    fitted: dict[str, Any] = {}
-    if len(job.val_rows):
-        truth = predict.truth_of(plan.validation, job.val_rows)
-        probs = job.val_probs()
-        if not np.isfinite(probs).all():
-            raise ModelError(
-                f"{run.best}: its probabilities of validation rows are not finite. Train again "
-                "with a smaller --lr, or --precision float32."
-            )
-        found = Predictions(
-            ids=truth.ids, class_names=truth.class_names, kind="probability", probs=probs
-        )
-        chosen = {
-            "rows": len(truth),
-            "epoch": state.best_epoch,
-            "by": plan.monitor,
-            "temperature": None,
-        }
-        validation = _scores(found, truth, beta=plan.config.regime.beta)
-        fitted = _calibration(found, truth)
-        chosen["temperature"] = fitted["temperature"]
-        contents = plan.validation.contents(job.val_rows)
-        chosen |= _choose_threshold(plan, run, found, truth, contents=contents)
+    found = job.judge(run, state)
     return TrainResult(
         schema="dnncli.train/1",
         run=run.path,
@@ -68,11 +44,58 @@ def finish(job: Job, run: RunDir, state: TrainState) -> TrainResult:
         best_value=float("nan") if state.best_value is None else state.best_value,
         parameters=parameters(job.fit.network).total,
         seconds=state.seconds,
-        validation=validation,
-        chosen_by_validation=chosen,
-        calibration=fitted,
+        task=plan.dataset.task,
+        validation=found.validation,
+        chosen_by_validation=found.chosen,
+        calibration=found.calibration,
         classes=plan.dataset.class_names,
         notes=plan.notes,
+    )
+
+
+def judge(
+    plan: Plan,
+    val_rows: NDArray[np.int64],
+    val_probs: Callable[[], NDArray[np.float32]],
+    run: RunDir,
+    state: TrainState,
+) -> Outcome:
+    """Score a classifier on the validation rows, and let them choose what is left to choose.
+
+    Args:
+        plan: of the run.
+        val_rows: (n,) rows of the plan's validation data.
+        val_probs: gives (n, C) probabilities of the network as it is now.
+        run: gets thresholds.json.
+        state: how training ended.
+
+    Raises:
+        ModelError: if the network gives numbers that are not finite.
+    """
+    if not len(val_rows):
+        return Outcome()
+    truth = predict.truth_of(plan.validation, val_rows)
+    probs = val_probs()
+    if not np.isfinite(probs).all():
+        raise ModelError(
+            f"{run.best}: its probabilities of validation rows are not finite. Train again "
+            "with a smaller --lr, or --precision float32."
+        )
+    found = Predictions(
+        ids=truth.ids, class_names=truth.class_names, kind="probability", probs=probs
+    )
+    fitted = _calibration(found, truth)
+    contents = plan.validation.contents(val_rows)
+    return Outcome(
+        validation=_scores(found, truth, beta=plan.config.regime.beta),
+        chosen={
+            "rows": len(truth),
+            "epoch": state.best_epoch,
+            "by": plan.monitor,
+            "temperature": fitted["temperature"],
+            **_choose_threshold(plan, run, found, truth, contents=contents),
+        },
+        calibration=fitted,
     )
 
 

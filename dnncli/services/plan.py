@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli import registry
 from dnncli.augmentation.policies import Policy, load_policy
-from dnncli.config import STEADY_SCHEDULES, TrainConfig
+from dnncli.config import TrainConfig
 from dnncli.data.dataset import ArrayImages, Dataset
 from dnncli.data.detect import open_dataset
 from dnncli.data.health import health
 from dnncli.data.shapes import default_channels, default_image_size
 from dnncli.data.split import assign_splits
-from dnncli.errors import ConfigError, DataError
+from dnncli.errors import DataError
 from dnncli.results import Progress, no_progress
 from dnncli.services import regime
+from dnncli.services.masks import plan as masks
+from dnncli.services.settle import settle, settle_length
 
 # Pictures of a micro-batch times their pixels: keeps activations of the small networks near 0.5 GB.
 _MICRO_BATCH_PIXELS = 2**18
@@ -46,7 +47,7 @@ class Plan:
     batch_size: int  # pictures per step
     accumulate: int  # steps per update of the weights
     policy: Policy
-    class_weights: NDArray[np.float32] | None  # (C,)
+    class_weights: NDArray[np.float32] | None  # (C,) of pictures; of pixels where masks are learned
     loss_weights: NDArray[np.float64]  # (C,) class weight times the loss's alpha
     start_shares: NDArray[np.float64] | None  # (C,) what the untrained network answers; None: free
     positive: int | None  # index of the class that must not be missed
@@ -114,40 +115,33 @@ def make_plan(
         ConfigError: if a setting does not fit the data.
     """
     named = config.model.name != "auto"
-    config = _settle(config)
+    task = masks.task_of(config)
+    config = settle(config, task) if task == "classify" else masks.settle_masks(config, task)
     policy = load_policy(config.augment.policy)
-    dataset = _open(
-        config.data.path,
-        config,
-        classes=config.data.classes,
-        split=str(split or config.data.split),
-        progress=progress,
-    )
-    splits, notes = assign_splits(
-        dataset,
-        val=0.0 if config.data.validation else _val_share(config),
-        test=config.data.test,
-        seed=config.run.seed,
-        group_by=config.data.group_by,
-    )
-    dataset = replace(dataset, splits=splits)
-    validation = dataset
-    if config.data.validation:
-        validation = _open(
-            config.data.validation, config, classes=dataset.class_names, split="", progress=progress
-        )
-        validation = _only_validation(validation, dataset)
+    dataset, validation, notes = _open_split(config, split=split, progress=progress)
     train_rows, val_rows = dataset.rows("train"), validation.rows("val")
     if not len(train_rows):
         raise DataError(f"{config.data.path}: no row is left for training. Lower data.val or test.")
-    goal = regime.settle(config, dataset, train_rows, validation, val_rows)
-    config = goal.config
-    size = config.data.image_size or _image_size(config, dataset)
-    if not named and len(train_rows) < _FEW[0] and min(size) < _FEW[1]:
-        options = {"convolutions": 1} | config.model.options
-        config = replace(config, model=replace(config.model, options=options))
-    batch_size, accumulate = batches(config, len(train_rows), pixels=size[0] * size[1])
-    config = _settle_length(config, updates=-(-len(train_rows) // (batch_size * accumulate)))
+    if task == "classify":
+        goal = regime.settle(config, dataset, train_rows, validation, val_rows)
+        size = config.data.image_size or _image_size(config, dataset)
+        if not named and len(train_rows) < _FEW[0] and min(size) < _FEW[1]:
+            options = {"convolutions": 1} | config.model.options
+            config = replace(config, model=replace(config.model, options=options))
+        length = (_UPDATES, _EPOCHS)
+    else:
+        masks.check_policy(policy)
+        goal = masks.settle_goal(config, dataset, train_rows, progress)
+        size = masks.window_of(config, dataset)
+        length = (masks.UPDATES, masks.EPOCHS)
+    config = replace(goal.config, model=config.model)
+    batch_size, accumulate = batches(config, len(train_rows), size=size)
+    config = settle_length(
+        config,
+        updates=-(-len(train_rows) // (batch_size * accumulate)),
+        wanted=length[0],
+        limits=length[1],
+    )
     return Plan(
         config=config,
         dataset=dataset,
@@ -166,6 +160,30 @@ def make_plan(
         monitor=_monitor(config, has_validation=bool(len(val_rows))),
         notes=(*map(str, notes), *_health_notes(dataset), *goal.notes),
     )
+
+
+def _open_split(
+    config: TrainConfig, *, split: Path | None, progress: Progress
+) -> tuple[Dataset, Dataset, Sequence[str]]:
+    """The data set with its split, the data set of the validation rows, and notes on the split."""
+    data = config.data
+    dataset = _open(
+        data.path, config, classes=data.classes, split=str(split or data.split), progress=progress
+    )
+    splits, notes = assign_splits(
+        dataset,
+        val=0.0 if data.validation else _val_share(config),
+        test=data.test,
+        seed=config.run.seed,
+        group_by=data.group_by,
+    )
+    dataset = replace(dataset, splits=splits)
+    if not data.validation:
+        return dataset, dataset, notes
+    validation = _open(
+        data.validation, config, classes=dataset.class_names, split="", progress=progress
+    )
+    return dataset, _only_validation(validation, dataset), notes
 
 
 def _only_validation(validation: Dataset, dataset: Dataset) -> Dataset:
@@ -199,6 +217,10 @@ def _only_validation(validation: Dataset, dataset: Dataset) -> Dataset:
 def _open(
     path: str, config: TrainConfig, *, classes: Sequence[str], split: str, progress: Progress
 ) -> Dataset:
+    if config.data.task != "classify":
+        return masks.open_masks_of(
+            path, config, classes=tuple(classes), split=split, progress=progress
+        )
     return open_dataset(
         path,
         classes=tuple(classes),
@@ -213,97 +235,6 @@ def _val_share(config: TrainConfig) -> float:
     """data.val, unless Keras' own name for it was used."""
     share = config.fit.validation_split
     return config.data.val if share is None else share
-
-
-def _settle(config: TrainConfig) -> TrainConfig:
-    """Replace `auto` and file names by what they stand for; everything that needs no data."""
-    model, loss, fit = config.model, config.loss, config.fit
-    if config.data.annotators is not None:
-        raise ConfigError(
-            f"data.annotators {config.data.annotators}: is for masks or edges, and only "
-            "classification is there yet. `dnncli data convert` merges them."
-        )
-    if isinstance(fit.class_weight, str) and fit.class_weight not in regime.CLASS_WEIGHTS:
-        fit = replace(fit, class_weight=regime.read_class_weights(fit.class_weight))
-    if model.name == "auto":
-        model = replace(model, name="cnn")
-    if loss.name == "auto":
-        loss = replace(loss, name="cross-entropy")
-    is_application = model.name.lower() in registry.BACKBONES
-    if model.weights != "none" and not is_application:
-        raise ConfigError(
-            f"model.weights {model.weights}: '{model.name}' has no ready weights. "
-            f"Networks that have: {', '.join(registry.BACKBONES)}."
-        )
-    if model.unfreeze and model.weights == "none":
-        raise ConfigError("model.unfreeze: nothing is frozen without ready weights (--weights).")
-    if model.weights != "none" and config.data.normalize not in ("auto", "none"):
-        raise ConfigError(
-            f"data.normalize {config.data.normalize}: ready weights bring their own. Use auto."
-        )
-    if model.weights not in ("none", "imagenet") and not Path(model.weights).is_file():
-        raise ConfigError(
-            f"model.weights {model.weights}: no such file. Give none, imagenet or a weights file."
-        )
-    if fit.snapshots:
-        _check_snapshots(config)
-    return replace(config, model=model, loss=loss, fit=fit)
-
-
-def _check_snapshots(config: TrainConfig) -> None:
-    """Raise ConfigError if something would end or move the cycles that snapshots are taken of."""
-    fit, optimizer, wanted = config.fit, config.optimizer, config.regime
-    wrong = {
-        f"optimizer.schedule {optimizer.schedule}: use cosine": optimizer.schedule.lower()
-        != "cosine",
-        "optimizer.schedule_options.cycles: leave it out": "cycles" in optimizer.schedule_options,
-        "optimizer.warmup: use 0": optimizer.warmup,
-        "regime.early_stop: use 0": wanted.early_stop,
-        "regime.saturation: use 0": wanted.saturation,
-        "model.unfreeze: use 0": config.model.unfreeze,
-        "fit.initial_epoch: use 0": fit.initial_epoch,
-    }
-    if problems := [f"{line}." for line, is_wrong in wrong.items() if is_wrong]:
-        raise ConfigError(
-            f"fit.snapshots {fit.snapshots}: needs {fit.snapshots} whole cosines in a row:",
-            problems,
-        )
-
-
-def _settle_length(config: TrainConfig, *, updates: int) -> TrainConfig:
-    """Choose epochs and patience where they were left open, from the updates of one epoch.
-
-    Raises:
-        ConfigError: if no epoch is left to train or to validate.
-    """
-    fit = config.fit
-    epochs = fit.epochs
-    if epochs is None:
-        fewest, most = _EPOCHS
-        epochs = min(max(round(_UPDATES / (fit.steps_per_epoch or updates)), fewest), most)
-        epochs += -epochs % max(fit.snapshots, 1)  # cycles of equal length
-    if fit.snapshots and epochs % fit.snapshots:
-        near = epochs - epochs % fit.snapshots
-        counts = [str(count) for count in (near, near + fit.snapshots) if count]
-        raise ConfigError(
-            f"fit.epochs {epochs}: is no multiple of fit.snapshots {fit.snapshots}. "
-            f"Give {' or '.join(counts)}."
-        )
-    if epochs <= fit.initial_epoch:
-        raise ConfigError(
-            f"fit.initial_epoch {fit.initial_epoch}: leaves no epoch of {epochs} to train."
-        )
-    if fit.validation_freq > epochs - fit.initial_epoch:
-        raise ConfigError(
-            f"fit.validation_freq {fit.validation_freq}: no epoch would be validated. Lower it."
-        )
-    patience = config.regime.early_stop
-    if patience is None:  # a rate that falls to the end earns its last epochs
-        steady = config.optimizer.schedule.lower() in STEADY_SCHEDULES
-        patience = -(-epochs // 2) if steady else 0
-    return replace(
-        config, fit=replace(fit, epochs=epochs), regime=replace(config.regime, early_stop=patience)
-    )
 
 
 def _image_size(config: TrainConfig, dataset: Dataset) -> tuple[int, int]:
@@ -321,14 +252,16 @@ def _channels(config: TrainConfig, dataset: Dataset) -> int:
     return default_channels(dataset)
 
 
-def batches(config: TrainConfig, n_rows: int, *, pixels: int) -> tuple[int, int]:
+def batches(config: TrainConfig, n_rows: int, *, size: tuple[int, int]) -> tuple[int, int]:
     """Pictures per step, and steps per update: full batches that are too large are accumulated."""
+    if config.fit.batch_size == "auto" and config.data.task != "classify":
+        return masks.batch_of(size, n_rows), 1
     match config.fit.batch_size:
         case "auto":
             return min(next(size for rows, size in _BATCH_SIZES if n_rows >= rows), n_rows), 1
         case int() as wanted:
             return min(wanted, n_rows), 1
-    micro = max(1, min(n_rows, _MICRO_BATCH_PIXELS // pixels))
+    micro = max(1, min(n_rows, _MICRO_BATCH_PIXELS // (size[0] * size[1])))
     return micro, -(-n_rows // micro)
 
 

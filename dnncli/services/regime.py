@@ -60,8 +60,8 @@ def settle(
             config, have=int(val_counts[positive]), more=int(train_counts[positive])
         )
     config = settle_weights(config, counts=train_counts)
-    class_weights = _class_weights(config, train_counts, names)
-    loss_weights = weights_of(config, class_weights, n_classes=len(names))
+    weights = class_weights(config, train_counts, names)
+    loss_weights = weights_of(config, weights, n_classes=len(names))
     masses = train_counts.astype(np.float64)
     if dataset.weights is not None and config.fit.sample_weight:
         masses = np.zeros(len(names))
@@ -69,7 +69,7 @@ def settle(
     return Goal(
         config=config,
         positive=positive,
-        class_weights=class_weights,
+        class_weights=weights,
         loss_weights=loss_weights,
         start_shares=start_shares(config, masses * loss_weights),
         notes=notes,
@@ -211,7 +211,7 @@ def balanced(counts: NDArray[np.integer]) -> NDArray[np.float64]:
     return np.where(counts > 0, counts.sum() / shared, 1.0)
 
 
-def _class_weights(
+def class_weights(
     config: TrainConfig, counts: NDArray[np.integer], class_names: Sequence[str]
 ) -> NDArray[np.float32] | None:
     """(C,) weight of each class, or None if all are 1."""

@@ -1,4 +1,4 @@
-"""Train a classifier: from options to a run folder."""
+"""Train a network: from options to a run folder."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnncli import config as configuration
-from dnncli import rundir
+from dnncli import recipes, rundir
 from dnncli.config import TrainConfig
 from dnncli.errors import ConfigError, DataError, Interrupted, ModelError
 from dnncli.registry import unknown
@@ -38,6 +38,7 @@ class TrainResult:
     best_value: float
     parameters: int
     seconds: float  # of training, start-up excluded
+    task: str
     validation: dict[str, Any]  # scores of best.keras on the validation rows
     chosen_by_validation: dict[str, Any]  # epoch, temperature; threshold of the positive class
     calibration: dict[str, Any]  # temperature, and what it changes on the validation rows
@@ -66,7 +67,8 @@ def load_config(
     base = configuration.read_toml(Path(file)) if file else {}
     asked["data.path"] = str(data)
     source = str(file) if file else "settings"
-    return configuration.merge(base, asked, source=source), asked
+    recipe = recipes.under(base, asked)
+    return configuration.merge(base, asked, under=recipe, source=source), asked
 
 
 def train(
@@ -267,7 +269,10 @@ def _execute(
     devices.configure(
         seed=settings.seed, precision=settings.precision, deterministic=settings.deterministic
     )
-    job = fitting.prepare(plan, run, progress=progress, listener=listener)
+    prepare = fitting.prepare
+    if plan.dataset.task != "classify":
+        from dnncli.services.masks.fitting import prepare_masks as prepare
+    job = prepare(plan, run, progress=progress, listener=listener)
     plan = job.plan
     saved = fitting.load_backup(run) if resume else None
     if saved is None:

@@ -1,5 +1,6 @@
 """One run of Keras' `fit`: phases, callbacks, resuming, interrupting."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -8,7 +9,6 @@ import keras  # noqa: TID253
 from dnncli import registry
 from dnncli.config import STEADY_SCHEDULES, TrainConfig
 from dnncli.errors import ConfigError
-from dnncli.losses import build_loss
 from dnncli.networks.files import save_model
 from dnncli.networks.network import Network
 from dnncli.optimizers import build_optimizer, plateau_options
@@ -18,7 +18,6 @@ from dnncli.training.averaging import ValidateAverages
 from dnncli.training.backup import Backup, TrainState
 from dnncli.training.interruption import Interruption
 from dnncli.training.listener import Announcer, Listener
-from dnncli.training.metrics import ClassScores
 
 # After unfreezing, ready-trained weights are moved in steps this much smaller.
 _UNFROZEN_RATE = 0.1
@@ -50,13 +49,15 @@ class Fit:
 
     config: TrainConfig
     network: Network
-    class_names: tuple[str, ...]
+    loss: Callable[[], keras.losses.Loss]
+    metrics: Callable[[], list[keras.metrics.Metric]]
     batches: Batches
     monitor: str
     ties: tuple[str, ...] = ()  # log names that decide between epochs of equal `monitor`
     judge: keras.callbacks.Callback | None = None  # adds scores to the logs of every epoch
     run: RunDir
     card: dict[str, Any]  # goes into the model files
+    tolerance: float = 0.0  # standard errors within which a later epoch counts as better
     listener: Listener = field(default_factory=Listener)
 
     @property
@@ -169,7 +170,7 @@ class Fit:
         """
         judged_by_share = self.monitor.startswith("val_f") or self.monitor == "val_accuracy"
         falls = self.config.optimizer.schedule.lower() not in STEADY_SCHEDULES
-        return self.config.regime.tolerance if judged_by_share and falls else 0.0
+        return self.tolerance if judged_by_share and falls else 0.0
 
     def check(self) -> None:
         """Build loss, optimizer and callbacks once, so that what is wrong is said before training.
@@ -194,8 +195,8 @@ class Fit:
         )
         model.compile(
             optimizer=optimizer,
-            loss=build_loss(config.loss, class_names=self.class_names),
-            metrics=[ClassScores(n_classes=len(self.class_names), beta=config.regime.beta)],
+            loss=self.loss(),
+            metrics=self.metrics(),
             jit_compile=False,  # XLA on a CPU makes convolutions several times slower
         )
         optimizer = model.optimizer  # mixed precision may have wrapped it

@@ -1,0 +1,199 @@
+"""From a plan to a network that learns masks or edges: everything that needs Keras."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnncli import devices
+from dnncli.augmentation.apply import build_joint
+from dnncli.data import mask_pipeline
+from dnncli.data.dataset import Dataset, Problem
+from dnncli.data.mask_pipeline import MaskLoader
+from dnncli.data.normalize import Normalization, fit_normalization
+from dnncli.data.normalize import layers as normalization_layers
+from dnncli.errors import DataError
+from dnncli.mask_losses import build_mask_loss
+from dnncli.networks.dense import build_dense
+from dnncli.networks.network import Network, parameters
+from dnncli.results import Progress
+from dnncli.rundir import RunDir
+from dnncli.services.fitting import card_of, measured_range
+from dnncli.services.job import Job
+from dnncli.services.masks.outcome import judge_masks
+from dnncli.services.plan import Plan, known_range
+from dnncli.training.listener import Listener
+from dnncli.training.loop import Batches, Fit
+from dnncli.training.mask_metrics import PixelScores
+
+_STATISTICS_BATCH = 16  # pictures read at a time when a normalisation is fitted
+
+
+def prepare_masks(
+    plan: Plan, run: RunDir, *, progress: Progress, listener: Listener | None
+) -> Job:
+    """Decode and check pictures and masks, fit the normalisation, build the network.
+
+    Raises:
+        DataError: if pictures cannot be decoded and `--on-bad error` was asked for.
+    """
+    config = plan.config
+    listener = listener or Listener()
+    loader, train_rows = _load(plan, plan.dataset, plan.train_rows, progress, listener)
+    validation, val_rows = loader, plan.val_rows
+    if len(val_rows):
+        validation, val_rows = _load(plan, plan.validation, val_rows, progress, listener)
+    plan = _without(plan, train_rows, val_rows)
+    known = known_range(plan.dataset)
+    name = config.data.normalize
+    if name == "auto":
+        name = "none" if config.model.weights != "none" else "minmax"
+    pictures = partial(mask_pipeline.picture_batches, loader, train_rows, _STATISTICS_BATCH)
+    normalization = fit_normalization(name, pictures(), known_range=known)
+    value_range = known or measured_range(pictures())
+    network = build_dense(
+        config.model,
+        height_width=None,
+        channels=plan.channels,
+        class_names=plan.dataset.class_names,
+        task=plan.dataset.task,
+        normalization=normalization_layers(normalization),
+        seed=config.run.seed,
+        value_range=value_range,
+        class_shares=plan.start_shares,
+    )
+    for note in plan.notes:
+        listener.note(note)
+    listener.plan(plan.summary() | {"parameters": parameters(network).total})
+    n_classes = len(plan.dataset.class_names)
+    card = _card(plan, normalization, network, value_range)
+    fit = Fit(
+        config=config,
+        network=network,
+        loss=partial(
+            build_mask_loss,
+            config.loss,
+            class_names=plan.dataset.class_names,
+            maps=network.maps,
+            class_weights=plan.class_weights,
+        ),
+        metrics=lambda: [PixelScores(n_classes=n_classes, beta=config.regime.beta)],
+        batches=_batches(plan, loader, train_rows, validation, val_rows, value_range),
+        monitor=plan.monitor,
+        run=run,
+        card=card,
+        listener=listener,
+    )
+    fit.check()
+    judge = partial(judge_masks, plan, network.serving, card, validation, val_rows, progress)
+    return Job(plan=plan, fit=fit, judge=judge)
+
+
+def _load(
+    plan: Plan, dataset: Dataset, rows: NDArray[np.int64], progress: Progress, listener: Listener
+) -> tuple[MaskLoader, NDArray[np.int64]]:
+    """A loader for `rows`, all of which were decoded once; kept in memory if they are small."""
+    loader = MaskLoader(
+        dataset=dataset,
+        channels=plan.channels,
+        window=plan.height_width,
+        resize=plan.config.data.resize,  # type: ignore[arg-type]
+        workers=devices.cores(),
+    )
+    limit = plan.config.data.cache_mb * 2**20 // 2
+    loader, bad = mask_pipeline.decode_once(loader, rows, limit_bytes=limit, progress=progress)
+    if len(bad):
+        names = [dataset.ids[row] for row in bad]
+        if plan.config.data.on_bad == "error":
+            raise DataError("Pictures or masks that cannot be decoded:", names)
+        listener.note(
+            f"{len(bad)} pictures cannot be decoded and are left out (first: {names[0]})."
+        )
+    return loader, np.setdiff1d(rows, bad)
+
+
+def _without(plan: Plan, train_rows: NDArray[np.int64], val_rows: NDArray[np.int64]) -> Plan:
+    """The plan without the rows that could not be decoded, which become problems of the data."""
+    if not len(train_rows):
+        raise DataError(f"{plan.config.data.path}: no training picture can be decoded.")
+    bad = np.setdiff1d(plan.train_rows, train_rows)
+    if plan.validation is plan.dataset:
+        bad = np.union1d(bad, np.setdiff1d(plan.val_rows, val_rows))
+    problems = [Problem(path=plan.dataset.ids[row], what="cannot be decoded") for row in bad]
+    splits = plan.dataset.splits.copy()
+    splits[bad] = ""
+    dataset = replace(plan.dataset, splits=splits, problems=(*plan.dataset.problems, *problems))
+    return replace(
+        plan,
+        dataset=dataset,
+        validation=dataset if plan.validation is plan.dataset else plan.validation,
+        train_rows=train_rows,
+        val_rows=val_rows,
+        batch_size=min(plan.batch_size, len(train_rows)),
+        monitor=plan.monitor if len(val_rows) else plan.monitor.removeprefix("val_"),
+    )
+
+
+def _batches(
+    plan: Plan,
+    loader: MaskLoader,
+    train_rows: NDArray[np.int64],
+    validation: MaskLoader,
+    val_rows: NDArray[np.int64],
+    value_range: tuple[float, float],
+) -> Batches:
+    config = plan.config
+    augment = None
+    if plan.policy.steps:
+        augment = build_joint(
+            plan.policy,
+            height_width=plan.height_width,
+            channels=plan.channels,
+            value_range=value_range,
+        )
+
+    def training(first_step: int) -> Any:
+        return mask_pipeline.shuffled(
+            loader,
+            train_rows,
+            batch_size=plan.batch_size,
+            seed=config.run.seed,
+            first_step=first_step,
+            shuffle=config.fit.shuffle,
+            augment=augment,
+            accumulate=plan.accumulate,
+            foreground=config.data.foreground,
+        )
+
+    held_out = None
+    if len(val_rows):
+        batch_size = config.fit.validation_batch_size or plan.batch_size
+        held_out = mask_pipeline.ordered(validation, val_rows, batch_size=batch_size)
+    return Batches(
+        training=training,
+        validation=held_out,
+        steps_per_epoch=plan.steps_per_epoch,
+        accumulate=plan.accumulate,
+        validation_rows=len(val_rows),
+    )
+
+
+def _card(
+    plan: Plan,
+    normalization: Normalization,
+    network: Network,
+    value_range: tuple[float, float],
+) -> dict[str, Any]:
+    """What a model file says about itself, beside its layers."""
+    masks, data = plan.dataset.masks, plan.config.data
+    if masks is None:
+        raise ValueError("the data set has no masks")
+    return card_of(plan, normalization, network, value_range) | {
+        "window": list(plan.height_width),
+        "overlap": data.overlap,
+        "values": list(masks.values),
+        "void": masks.void,
+        "maps": network.maps,
+    }
