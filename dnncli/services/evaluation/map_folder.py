@@ -14,19 +14,22 @@ _IMAGES = ("n_defined", "n_correctly_empty", "n_missed", "n_false_alarms")
 
 
 def write_mask_folder(folder: Path, report: MaskEval) -> None:
-    """Write metrics.json, per_class.csv, per_image.csv and confusion.csv; undefined = empty.
-
-    An earlier evaluation is replaced as a whole.
+    """Write the files of an evaluation; an earlier one is replaced as a whole.
 
     Raises:
         ConfigError: if something else is there.
     """
     check_out(folder)
     with written_folder(folder) as neighbour:
-        write_json(neighbour / METRICS, report)
-        write_csv(neighbour / "per_class.csv", _per_class(report))
-        write_csv(neighbour / "per_image.csv", _per_image(report))
-        write_confusion(neighbour, report.confusion)
+        write_mask_files(neighbour, report)
+
+
+def write_mask_files(folder: Path, report: MaskEval) -> None:
+    """Write metrics.json, per_class.csv, per_image.csv and confusion.csv; undefined = empty."""
+    write_json(folder / METRICS, report)
+    write_csv(folder / "per_class.csv", _per_class(report))
+    write_csv(folder / "per_image.csv", _per_image(report))
+    write_confusion(folder, report.confusion)
 
 
 def _per_class(report: MaskEval) -> Iterable[list[Any]]:

@@ -38,3 +38,6 @@ class MaskEval:
     gates: tuple[GateResult, ...]
     out: Path | None
     warnings: tuple[str, ...]
+    split: str | None = None  # that a run was judged on
+    data: str | None = None  # fingerprint of its data set
+    model_file: str | None = None  # inside its run folder

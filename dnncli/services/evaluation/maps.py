@@ -1,10 +1,11 @@
 """Scores masks against true masks, picture by picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnncli.data.align import NORMALIZE_IDS
 from dnncli.data.map_classes import check_alike
@@ -135,10 +136,66 @@ def evaluate_masks(
     code = _code(true, predicted, pairs, options)
     _check_positive(code, options)
     pictures = [_folded(picture, code) for picture in pairs.values()]
+    report = _report(
+        pictures,
+        true.ids,
+        code=code,
+        options=options,
+        names=(str(target), str(truth)),
+        warnings=warnings,
+    )
+    report = replace(report, out=folder)
+    if folder is not None:
+        write_mask_folder(folder, report)
+    return report
+
+
+def score_masks(
+    ids: Sequence[str],
+    read: Callable[[str], tuple[NDArray[np.integer], NDArray[np.integer]]],
+    *,
+    code: MaskCode,
+    options: MaskOptions,
+    names: tuple[str, str],
+    warnings: Sequence[str] = (),
+    progress: Progress,
+) -> MaskEval:
+    """The scores of masks that need not lie in files; nothing is written.
+
+    Args:
+        ids: (N,) of the pictures.
+        read: id -> true and predicted mask (H, W), in numbers of `code`, VOID where the truth is
+            not to be judged or the prediction is undecided. Asked once for each picture.
+        code: the classes to judge, and their numbers.
+        options: betas, undefined, confidence, positive and gates are used.
+        names: of predictions and truth, for the report.
+        warnings: for the report.
+        progress: told of the pictures that were read.
+
+    Raises:
+        ConfigError: if there is no such positive class, or no class of a gate.
+    """
+    _check_positive(code, options)
+    pictures = []
+    for done, map_id in enumerate(ids, start=1):
+        pictures.append(pixel_pairs(*read(map_id)))
+        progress("Comparing masks", done, len(ids))
+    return _report(pictures, ids, code=code, options=options, names=names, warnings=warnings)
+
+
+def _report(
+    pictures: Sequence[PixelPairs],
+    ids: Sequence[str],
+    *,
+    code: MaskCode,
+    options: MaskOptions,
+    names: tuple[str, str],
+    warnings: Sequence[str],
+) -> MaskEval:
     counts = mask_counts(pictures, values=code.values)
     scores = mask_report(
         counts,
-        ids=true.ids,
+        ids=ids,
         classes=code.class_names,
         betas=options.betas,
         undefined=options.undefined,
@@ -148,9 +205,9 @@ def evaluate_masks(
     report = MaskEval(
         schema=SCHEMA,
         kind="mask",
-        target=str(target),
-        truth=str(truth),
-        n=len(true.ids),
+        target=names[0],
+        truth=names[1],
+        n=len(ids),
         pixels=int(counts.pixels.sum()),
         ignored=int(counts.ignored.sum()),
         undecided=int(counts.undecided.sum()),
@@ -177,13 +234,10 @@ def evaluate_masks(
             if entry.per_class[positive].fn and not entry.per_class[positive].tp
         ],
         gates=judge_masks(options.gates, scores),
-        out=folder,
+        out=None,
         warnings=(*warnings, *filter(None, [code.note])),
     )
-    report = replace(report, warnings=(*report.warnings, *_remarks(report)))
-    if folder is not None:
-        write_mask_folder(folder, report)
-    return report
+    return replace(report, warnings=(*report.warnings, *_remarks(report)))
 
 
 def _with_void(true: Maps, predicted: Maps, *, ignore: int | None) -> tuple[Maps, Maps]:
