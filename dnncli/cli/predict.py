@@ -16,9 +16,13 @@ def predict(
     data: Annotated[
         Path | None, typer.Argument(metavar="[DATA]", help="Labelled or not [the run's data].")
     ] = None,
-    out: Annotated[Path, typer.Option(help="A .parquet, .csv or .npz file.")] = Path(
-        "predictions.parquet"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .parquet, .csv or .npz file [predictions.parquet]; of masks and edges a folder "
+            "of PNGs [predictions] or an .npz."
+        ),
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(help="train, val, test or all [test if there is one, else all]."),
@@ -33,12 +37,18 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 128,
     on_bad: OnBad = "skip",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Of masks: grey maps of shares, not of classes.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict every picture of a data set and write the probabilities of all classes.
 
+    A run of masks writes a mask for every picture, one of edges a grey map.
+
     Example: dnncli predict runs/fashion --split val --out val.parquet
     """
+    from dnncli.services.masks.predict import MaskPredictions
     from dnncli.services.predict import predict as run
 
     with output.progress() as progress:
@@ -51,12 +61,17 @@ def predict(
             batch_size=batch_size,
             on_bad=on_bad,
             overwrite=overwrite,
+            probabilities=probabilities,
             progress=progress,
         )
     for note in result.notes:
         output.hint(note)
     if as_json:
         output.show_json(result)
+    elif isinstance(result, MaskPredictions):
+        shares = [(name, count, count / result.pixels) for name, count in result.counts.items()]
+        output.table(["class", "pixels", "share"], shares)
+        output.hint(f"{result.n:,} {result.kind} written to {result.out}.")
     else:
         output.table(["class", "pictures"], list(result.counts.items()))
         output.hint(f"{result.n:,} predictions written to {result.out}.")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,10 @@ from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.decisions import decisions_of
 from dnncli.predictions import Predictions
 from dnncli.results import Progress, no_progress
-from dnncli.services.rows import Rows, open_rows
+from dnncli.services.rows import Rows, is_of_pixels, metadata_of, open_rows
+
+if TYPE_CHECKING:
+    from dnncli.services.masks.predict import MaskPredictions
 
 BATCH_SIZE = 128  # pictures predicted at a time, unless told otherwise
 
@@ -38,29 +41,52 @@ def predict(
     target: str | Path,
     data: str | Path | None = None,
     *,
-    out: str | Path,
+    out: str | Path | None = None,
     split: str | None = None,
     tta: int = 0,
     batch_size: int = BATCH_SIZE,
     on_bad: str = "skip",
     overwrite: bool = False,
+    probabilities: bool = False,
     progress: Progress = no_progress,
-) -> PredictResult:
-    """Predict a data set and write a predictions file.
+) -> "PredictResult | MaskPredictions":
+    """Predict a data set and write a predictions file; or masks and edges, one file per picture.
 
     Args:
         target: a run folder (its best.keras), or a .keras file written by dnncli.
         data: a data set, labelled or not; None: the data set of the run.
-        out: .csv, .parquet or .npz.
+        out: .csv, .parquet or .npz; of masks and edges a folder or .npz. None: predictions.parquet,
+            or the folder predictions.
         split: train, val, test or all. None: test if the data set has one, else all rows.
         tta: views of every picture to predict and take the mean of: the picture, its flips where
             training had them, and shifted ones; 0: the picture alone.
         batch_size: pictures predicted at a time; memory only, the numbers do not depend on it.
+        on_bad: unreadable pictures: "skip" or "error".
+        overwrite: replace what is there.
+        probabilities: of masks: shares instead of classes.
+        progress: told how far it is.
 
     Raises:
         DataError, ModelError, ConfigError: what does not fit, and what to do.
     """
-    path = Path(out)
+    if is_of_pixels(target):
+        from dnncli.services.masks.predict import predict_masks
+
+        return predict_masks(
+            target,
+            data,
+            out=out or "predictions",
+            split=split,
+            tta=tta,
+            batch_size=batch_size,
+            on_bad=on_bad,
+            overwrite=overwrite,
+            probabilities=probabilities,
+            progress=progress,
+        )
+    if probabilities:
+        raise ConfigError("--probabilities: is for masks; predictions of classes always have them.")
+    path = Path(out or "predictions.parquet")
     if path.suffix not in (".csv", ".parquet", ".npz"):
         raise ConfigError(f"--out {path}: predictions are written as .csv, .parquet or .npz.")
     if path.exists() and not overwrite:
@@ -135,17 +161,6 @@ def compute_views(
         batch_size=batch_size,
         progress=progress,
     )
-
-
-def metadata_of(chosen: Rows) -> dict[str, Any]:
-    """What a predictions file says of where it comes from."""
-    return {
-        "task": chosen.card["task"],
-        "split": chosen.split,
-        "model": chosen.card["model"],
-        "model_data": chosen.card["data_fingerprint"],
-        "data": chosen.dataset.fingerprint,
-    }
 
 
 def as_predictions(

@@ -21,6 +21,7 @@ from dnncli.results import Progress, no_progress
 from dnncli.rundir import RunDir, is_run
 
 ALL = "all"
+OF_PIXELS = ("segment", "edges")  # tasks whose models say something of every pixel
 _UNIT = 1.0  # pixels up to here are on the scale 0..1
 
 
@@ -44,6 +45,26 @@ class Rows:
     card: dict[str, Any]
     model: Path
     notes: tuple[str, ...]
+
+
+def metadata_of(chosen: Rows) -> dict[str, Any]:
+    """What predictions say of where they come from."""
+    return {
+        "task": chosen.card["task"],
+        "split": chosen.split,
+        "model": chosen.card["model"],
+        "model_data": chosen.card["data_fingerprint"],
+        "data": chosen.dataset.fingerprint,
+    }
+
+
+def is_of_pixels(target: str | Path) -> bool:
+    """Whether a run or .keras file says something of every pixel.
+
+    Raises:
+        ModelError: if there is no model.
+    """
+    return read_card(find_model(target))["task"] in OF_PIXELS
 
 
 def find_model(target: str | Path) -> Path:
@@ -126,7 +147,10 @@ def open_for(
         data = data_of(run)
     limit = card.get("max_pixels", MAX_PIXELS)
     options: dict[str, Any] = {"on_bad": on_bad, "max_pixels": limit, "progress": progress}
-    dataset = _open(Path(data), run, card, labelled=labelled, opener=opener, options=options)
+    if card["task"] in OF_PIXELS:
+        dataset = _open_masks(Path(data), run, card, labelled=labelled, opener=opener, **options)
+    else:
+        dataset = _open(Path(data), run, card, labelled=labelled, opener=opener, options=options)
     check_range(dataset, card["input_range"], data=str(data))
     return Opened(dataset=dataset, card=card, model=model, run=run)
 
@@ -187,6 +211,49 @@ def _open(
         if labelled or not _is_flat(data):
             raise
         return opener(data, labelled=False, **options)
+    return _with_split(dataset, data, run, card)
+
+
+def _open_masks(
+    data: Path,
+    run: RunDir | None,
+    card: dict[str, Any],
+    *,
+    labelled: bool,
+    opener: Callable[..., Dataset],
+    **options: Any,
+) -> Dataset:
+    """The same for pictures with masks or edges; several annotators are merged as in training."""
+    from dnncli.data.mask_values import MaskForm
+    from dnncli.data.masks import has_masks
+
+    if not has_masks(data):
+        if labelled:
+            raise DataError(
+                f"{data}: holds no masks or edges beside its pictures, so nothing can be judged. "
+                "Expected images/ and masks/, labels/ or edges/; for maps alone: dnncli predict."
+            )
+        return opener(data, labelled=False, task="classify", **options)
+    if run is not None and Path(run.read()["data"]) == data.resolve():
+        from dnncli import config as configuration
+        from dnncli.services.masks.plan import open_masks_of
+
+        source = str(run.config)
+        config = configuration.merge(configuration.read_toml(run.config), {}, source=source)
+        if config.data.annotators is not None:
+            found = open_masks_of(
+                str(data), config, classes=(), split="", progress=options["progress"]
+            )
+            return _with_split(found, data, run, card)
+    form = MaskForm(
+        class_names=tuple(card["classes"]), values=tuple(card["values"]), void=card["void"]
+    )
+    dataset = opener(data, task=card["task"], like=form, **options)
+    return _with_split(dataset, data, run, card)
+
+
+def _with_split(dataset: Dataset, data: Path, run: RunDir | None, card: dict[str, Any]) -> Dataset:
+    """With the split of the run, if it is the data that the run began with."""
     if run is None or not run.split.exists():
         return dataset
     if dataset.fingerprint == card["data_fingerprint"]:

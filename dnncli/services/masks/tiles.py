@@ -163,8 +163,12 @@ def _fitted(picture: NDArray, tiling: Tiling) -> NDArray:
 
     from dnncli.data.decode import fit_to
 
-    how = "stretch" if tiling.fit == "stretch" else "pad"
-    return fit_to(tf.constant(picture), height_width=tiling.window, how=how).numpy()
+    with tf.device("CPU:0"):  # as the pictures of training are made
+        return fit_to(
+            tf.constant(picture),
+            height_width=tiling.window,
+            how="stretch" if tiling.fit == "stretch" else "pad",
+        ).numpy()
 
 
 def _between(
