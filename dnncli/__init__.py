@@ -11,6 +11,7 @@ _CALLS = {
     "consensus": "dnncli.services.consensus",
     "convert": "dnncli.services.convert",
     "evaluate": "dnncli.services.evaluate",
+    "explain": "dnncli.services.explain",
     "inspect": "dnncli.services.inspect",
     "models": "dnncli.services.models",
     "open_dataset": "dnncli.data.detect",

@@ -10,6 +10,7 @@ from dnncli.cli import (
     consensus,
     convert,
     evaluate,
+    explain,
     inspect,
     models,
     predict,
@@ -31,6 +32,7 @@ app.command("train")(command(train.train))
 app.command("eval")(command(evaluate.evaluate))
 app.command("evaluate", hidden=True)(command(evaluate.evaluate))
 app.command("predict")(command(predict.predict))
+app.command("explain")(command(explain.explain))
 app.command("threshold")(command(threshold.threshold))
 app.command("consensus")(command(consensus.consensus))
 app.command("ensemble", hidden=True)(command(consensus.consensus))
