@@ -121,21 +121,22 @@ def _own_options(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, 
     Raises:
         ConfigError: if options of a sum do not say whose they are.
     """
-    own = {name: options.get(name, {}) for name in names}
+    own = {}
+    for name in names:
+        value = options.get(name, {})
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"loss.options.{name}: must be a table of options. Got {value!r}.")
+        own[name] = dict(value)
     free = {key: value for key, value in options.items() if key not in names}
     if len(names) == 1:
-        free |= own[names[0]] if isinstance(own[names[0]], Mapping) else {}
-        own[names[0]] = free
+        own[names[0]] |= free
     elif free:
         raise ConfigError(
             f"loss.options.{next(iter(free))}: is whose? Give options by loss: "
             + ", ".join(f"{name} = {{ ... }}" for name in names)
             + "; weights and map_weights are for all."
         )
-    for name, value in own.items():
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"loss.options.{name}: must be a table of options. Got {value!r}.")
-    return {name: dict(value) for name, value in own.items()}
+    return own
 
 
 def _terms(config: LossConfig, *, class_names: Sequence[str]) -> list[dict[str, Any]]:
@@ -238,5 +239,4 @@ def build_mask_loss(
         maps=maps,
         map_weights=None if map_weights is None else [float(weight) for weight in map_weights],
         class_weights=None if class_weights is None else np.asarray(class_weights).tolist(),
-        name="+".join(term["name"] for term in terms),
     )
