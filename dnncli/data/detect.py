@@ -16,6 +16,7 @@ from dnncli.data.folder import read_folder
 from dnncli.data.header import HEAD, MAX_PIXELS, sniff
 from dnncli.data.mask_pairs import drawn_folders, has_pictures, without_suffixes
 from dnncli.data.mask_values import MaskForm
+from dnncli.data.mask_writer import with_groups
 from dnncli.data.masks import find_masks_task, has_masks, open_masks
 from dnncli.data.records import is_record_name, read_records, record_files
 from dnncli.data.scan import scan
@@ -89,6 +90,7 @@ def open_dataset(
             max_pixels=max_pixels,
             progress=progress,
         )
+        dataset = with_groups(dataset, path)
     else:
         names = like.class_names if like else tuple(classes)
         dataset = _read(

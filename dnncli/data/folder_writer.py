@@ -12,7 +12,7 @@ from dnncli.data.header import sniff
 from dnncli.errors import DataError
 from dnncli.results import Progress, no_progress
 
-_SUFFIXES = {
+SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png", ".apng"),
     "GIF": (".gif",),
@@ -66,13 +66,18 @@ def write_folder(
     return changed
 
 
-def _check(dataset: Dataset, out: Path) -> None:
+def check_splits(dataset: Dataset) -> None:
+    """Refuse rows without a split beside rows that have one, which no folder can tell."""
     if dataset.declared_splits and (dataset.splits == "").any():
         count = int((dataset.splits == "").sum())
         raise DataError(
             f"{dataset.root}: {count} rows have no split while others have one; a folder cannot "
             "say so. Give every row a split, for example with a split file."
         )
+
+
+def _check(dataset: Dataset, out: Path) -> None:
+    check_splits(dataset)
     if (dataset.labels < 0).any():
         raise DataError(f"{dataset.root}: rows without a label have no class folder to go to.")
     words = () if dataset.declared_splits else tuple(SPLIT_FOLDERS)
@@ -109,8 +114,8 @@ def _name(dataset: Dataset, row: int, form: str, *, copied: bool) -> str:
         parts = parts[1:]
     parts = [_UNSAFE.sub("_", part) for part in parts]
     stem, suffix = PurePosixPath(parts[-1]).stem, PurePosixPath(parts[-1]).suffix.lower()
-    fitting = _SUFFIXES.get(form, (".png",))
-    known = any(suffix in suffixes for suffixes in _SUFFIXES.values())
+    fitting = SUFFIXES.get(form, (".png",))
+    known = any(suffix in suffixes for suffixes in SUFFIXES.values())
     if suffix not in fitting:
         parts[-1] = (stem if known else parts[-1]) + fitting[0]
     return "/".join([*home, *parts])

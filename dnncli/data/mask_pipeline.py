@@ -237,7 +237,7 @@ def ordered(loader: MaskLoader, rows: NDArray[np.int64], *, batch_size: int) -> 
 
 
 def picture_batches(
-    loader: MaskLoader, rows: NDArray[np.int64], *, batch_size: int
+    loader: MaskLoader, rows: NDArray[np.int64], batch_size: int
 ) -> Iterator[NDArray]:
     """Every pixel of the pictures once, for fitting a normalisation.
 

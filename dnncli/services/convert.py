@@ -14,8 +14,10 @@ from dnncli.data.array_writer import write_arrays
 from dnncli.data.dataset import ArrayImages, Dataset, FileImages, Problem
 from dnncli.data.detect import open_dataset
 from dnncli.data.folder_writer import write_folder
+from dnncli.data.mask_writer import stored_form, write_masked
 from dnncli.data.pictures import encoded, pixels, to_png
 from dnncli.data.record_writer import write_records
+from dnncli.data.windows import fit_mask
 from dnncli.errors import ConfigError, DataError
 from dnncli.registry import unknown
 from dnncli.results import Progress, no_progress, written, written_folder
@@ -53,6 +55,7 @@ def convert(
     shards: int = 1,
     image_size: tuple[int, int] | None = None,
     color: str = "auto",
+    task: str = "auto",
     classes: Sequence[str] = (),
     split_file: Path | str | None = None,
     on_bad: str = "skip",
@@ -68,8 +71,8 @@ def convert(
     files are copied as they are, unless `image_size` or `color` asks for other pixels: then they
     become PNG. Arrays hold pictures of one size.
 
-    Pictures that several people drew masks or edges for are written with one map each: see
-    `Targets`.
+    Pictures with masks or edges are written as a folder again, see `write_masked`. Those that
+    several people drew for are written with one map each: see `Targets`.
 
     Args:
         data: anything `open_dataset` reads, or pictures with a folder of maps per annotator.
@@ -78,6 +81,7 @@ def convert(
         shards: TFRecord files for each split.
         image_size: height and width in pixels; pictures are stretched to it, bilinear with
             antialias.
+        task: of pictures with masks and edges, "segment" or "edges", whichever is wanted.
         color: "rgb" or "grayscale" for all pictures; "auto": arrays are grey if no picture has
             colour.
         classes: declared order of the classes.
@@ -120,9 +124,16 @@ def convert(
     _check_options(out, to=to, shards=shards, image_size=image_size, color=color)
     _check_out(Path(data), out, overwrite=overwrite)
     dataset = open_dataset(
-        data, classes=classes, split_file=split_file, on_bad=on_bad, progress=progress
+        data,
+        task=task,
+        classes=classes,
+        split_file=split_file,
+        on_bad=on_bad,
+        progress=progress,
     )
     _check_sources(dataset, out)
+    if dataset.masks is not None and to != "folder":
+        raise ConfigError(f"--to {to}: pictures with masks or edges are stored as a folder only.")
     form = _Pixels(dataset, image_size=image_size, color=color)
     changed = 0
     if to == "numpy":
@@ -146,6 +157,14 @@ def convert(
                     name=out.name,
                     shards=shards,
                     picture=picture,
+                    progress=progress,
+                )
+            elif dataset.masks is not None:
+                changed = write_masked(
+                    dataset,
+                    neighbour,
+                    picture=picture,
+                    mask=form.mask,
                     progress=progress,
                 )
             else:
@@ -308,6 +327,13 @@ class _Pixels:
             picture = _resized(picture, self.image_size)
         return picture
 
+    def mask(self, row: int) -> NDArray[np.uint8]:
+        """(H, W) class indices of one row; each pixel is the nearest one where it is stretched."""
+        if self.dataset.masks is None:
+            raise ValueError(f"{self.dataset.root}: this data set has no masks.")
+        mask = self.dataset.masks.read(row)
+        return mask if self.image_size is None else fit_mask(mask, self.image_size, "stretch")
+
     def encoded(self) -> Callable[[int], bytes]:
         """Row -> picture file: the original where its pixels stay what they are, else PNG."""
         if self.as_they_are:
@@ -351,4 +377,8 @@ def _notes(dataset: Dataset, *, to: str, changed: int) -> tuple[str, ...]:
         notes.append("Folders do not hold groups; they are not written.")
     if to == "folder" and dataset.weights is not None:
         notes.append("Folders do not hold sample weights; they are not written.")
+    if dataset.task == EDGES:
+        notes.append("Edges are written as 0 and 255; shares of several annotators are not kept.")
+    elif dataset.masks is not None and stored_form(dataset).values != dataset.masks.values:
+        notes.append(f"The masks hold 0 to {len(dataset.class_names) - 1} now, one per class.")
     return tuple(notes)
