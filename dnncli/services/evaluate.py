@@ -90,14 +90,17 @@ def evaluate(
     if folder is not None:
         check_out(folder)
     beside_maps = target.is_dir() and truth is not None and Path(truth).is_dir()
-    if not is_run(target) and (beside_maps or is_maps(target)):
+    of_maps = not is_run(target) and (beside_maps or is_maps(target))
+    of_pixels = not of_maps and _is_of_pixels(target)
+    if of_maps or of_pixels:
         given = {
-            "data": data,
+            "data": of_maps and data,
+            "split": of_maps and split,
+            "name": of_maps and name,
+            "truth": of_pixels and truth,
             "thresholds": thresholds,
             "slices": slices,
             "against": against,
-            "split": split,
-            "name": name,
             "multi-label": multi_label,
             "intervals": intervals != "delta",
             "bins": bins != 15,
@@ -117,6 +120,20 @@ def evaluate(
             normalize_ids=normalize_ids,
             others=given,
         )
+        if of_pixels:
+            from dnncli.services.masks.evaluate import evaluate_run_masks
+
+            return evaluate_run_masks(
+                target,
+                data,
+                options=mask_options,
+                split=split,
+                name=name,
+                out=folder,
+                batch_size=batch_size,
+                on_bad=on_bad,
+                progress=progress,
+            )
         if truth is None:
             raise ConfigError(
                 f"{target}: is no run. If these are masks, give the true ones by --truth MASKS."
@@ -164,3 +181,12 @@ def evaluate(
             progress=progress,
         )
     return scored(inputs, target=target, folder=folder or inputs.folder, progress=progress)
+
+
+def _is_of_pixels(target: Path) -> bool:
+    """Whether a target is a model of masks or edges, and no table of predictions."""
+    if target.suffix in SUFFIXES and not target.is_dir():
+        return False
+    from dnncli.services.rows import is_of_pixels  # loads what tables do without
+
+    return is_of_pixels(target)

@@ -227,29 +227,37 @@ def _open_masks(
     from dnncli.data.mask_values import MaskForm
     from dnncli.data.masks import has_masks
 
-    if not has_masks(data):
-        if labelled:
-            raise DataError(
-                f"{data}: holds no masks or edges beside its pictures, so nothing can be judged. "
-                "Expected images/ and masks/, labels/ or edges/; for maps alone: dnncli predict."
-            )
-        return opener(data, labelled=False, task="classify", **options)
-    if run is not None and Path(run.read()["data"]) == data.resolve():
-        from dnncli import config as configuration
-        from dnncli.services.masks.plan import open_masks_of
-
-        source = str(run.config)
-        config = configuration.merge(configuration.read_toml(run.config), {}, source=source)
-        if config.data.annotators is not None:
-            found = open_masks_of(
-                str(data), config, classes=(), split="", progress=options["progress"]
-            )
-            return _with_split(found, data, run, card)
     form = MaskForm(
         class_names=tuple(card["classes"]), values=tuple(card["values"]), void=card["void"]
     )
-    dataset = opener(data, task=card["task"], like=form, **options)
-    return _with_split(dataset, data, run, card)
+    how: dict[str, Any] = {"task": card["task"], "like": form, **options}
+    own = run is not None and Path(run.read()["data"]) == data.resolve()
+    if not labelled and (run is None or not has_masks(data)):
+        return opener(data, labelled=False, **how)
+    if run is not None and own and (found := _merged(data, run, options["progress"])):
+        return _with_split(found, data, run, card)
+    try:
+        dataset = opener(data, **how)
+    except DataError:
+        if labelled or own:
+            raise
+        return opener(data, labelled=False, **how)
+    dataset = _with_split(dataset, data, run, card)
+    if labelled or dataset.fingerprint == card["data_fingerprint"]:
+        return dataset
+    return opener(data, labelled=False, **how)  # also pictures whose mask cannot be used
+
+
+def _merged(data: Path, run: RunDir, progress: Progress) -> Dataset | None:
+    """The data set of a run whose masks are merged from those of several annotators, if it is."""
+    from dnncli import config as configuration
+    from dnncli.services.masks.plan import open_masks_of
+
+    source = str(run.config)
+    config = configuration.merge(configuration.read_toml(run.config), {}, source=source)
+    if config.data.annotators is None:
+        return None
+    return open_masks_of(str(data), config, classes=(), split="", progress=progress)
 
 
 def _with_split(dataset: Dataset, data: Path, run: RunDir | None, card: dict[str, Any]) -> Dataset:

@@ -134,7 +134,7 @@ def evaluate_masks(
     warnings = match_maps(true, [predicted], extra="leave")
     pairs = _read_pairs(true, predicted, threshold=options.threshold, progress=progress)
     code = _code(true, predicted, pairs, options)
-    _check_positive(code, options)
+    check_positive(code, options)
     pictures = [_folded(picture, code) for picture in pairs.values()]
     report = _report(
         pictures,
@@ -175,7 +175,7 @@ def score_masks(
     Raises:
         ConfigError: if there is no such positive class, or no class of a gate.
     """
-    _check_positive(code, options)
+    check_positive(code, options)
     pictures = []
     for done, map_id in enumerate(ids, start=1):
         pictures.append(pixel_pairs(*read(map_id)))
@@ -304,7 +304,12 @@ def _folded(pairs: PixelPairs, code: MaskCode) -> PixelPairs:
     return replace(pairs, truth=code.folded(pairs.truth), predicted=code.folded(pairs.predicted))
 
 
-def _check_positive(code: MaskCode, options: MaskOptions) -> None:
+def check_positive(code: MaskCode, options: MaskOptions) -> None:
+    """Refuse a positive class and gates of classes that are not judged.
+
+    Raises:
+        ConfigError: naming them.
+    """
     problems = mask_gate_problems(options.gates, code.class_names)
     if options.positive is not None and options.positive not in code.class_names:
         problems.append(f"--positive: {no_class(options.positive, code.class_names)}")

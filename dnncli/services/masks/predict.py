@@ -5,7 +5,7 @@ Shapes: H, W in pixels, C classes.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,6 +120,7 @@ def write_predictions(
     out: Path,
     *,
     probabilities: bool = False,
+    threshold: float | None = None,
     metadata: Mapping[str, Any] | None = None,
     progress: Progress = no_progress,
 ) -> MaskPredictions:
@@ -130,6 +131,7 @@ def write_predictions(
         chosen: the rows.
         out: a folder that may be replaced, or an .npz file.
         probabilities: shares instead of classes; those of edges always are.
+        threshold: of two classes, the second if and only if its share is at least this.
         metadata: of model and data, for `predict.json`.
         progress: told how many are done.
     """
@@ -157,7 +159,9 @@ def write_predictions(
             _write_classes(found, chosen, neighbour, tally=tally, progress=progress)
             write_json(neighbour / ABOUT, result())
         return result()
-    maps = _maps(found, chosen, is_shares=is_shares, tally=tally, progress=progress)
+    maps = _maps(
+        found, chosen, is_shares=is_shares, threshold=threshold, tally=tally, progress=progress
+    )
     names = () if is_shares else listed_names(classes, card["values"], card["void"])
     void = card["void"] if card["void"] < len(names) else None
     if out.suffix == ".npz":
@@ -174,6 +178,7 @@ def _maps(
     chosen: Rows,
     *,
     is_shares: bool,
+    threshold: float | None,
     tally: NDArray[np.int64],
     progress: Progress,
 ) -> Iterator[tuple[str, NDArray]]:
@@ -187,7 +192,7 @@ def _maps(
             tally += [shares.size - above, above]
             yield name, shares
         else:
-            indices = found.indices(row)
+            indices = found.indices(row, threshold=threshold)
             tally += np.bincount(indices.ravel(), minlength=len(tally))
             yield name, values[indices]
         progress("Predicting", done, len(chosen.rows))
@@ -234,9 +239,6 @@ def names_of(chosen: Rows) -> Sequence[str]:
     DATA/test/masks has it.
     """
     ids = [chosen.dataset.ids[row] for row in chosen.rows]
-    if chosen.dataset.masks is None:  # pictures alone keep their suffix in their ids
-        ids = [PurePosixPath(name).with_suffix("").as_posix() for name in ids]
-        ids = [name.removeprefix("images/") for name in ids]
     prefix = f"{chosen.split}/"
     if chosen.split != ALL and all(name.startswith(prefix) for name in ids):
         return [name.removeprefix(prefix) for name in ids]
