@@ -100,7 +100,7 @@ def pixels_of(tolerance: float, shape: tuple[int, ...]) -> float:
     """
     if not 0 <= tolerance < np.inf:
         raise ValueError(f"tolerance must be a number >= 0. Got {tolerance}.")
-    return tolerance if tolerance >= 1 else tolerance * float(np.hypot(*shape[:2]))
+    return tolerance if tolerance >= 1 else tolerance * float(np.hypot(shape[0], shape[1]))
 
 
 def _lines(
