@@ -15,18 +15,25 @@ if TYPE_CHECKING:
     from dnncli.data.health import HealthReport
     from dnncli.services.annotator_report import AnnotatorReport
     from dnncli.services.inspect import InspectReport
+    from dnncli.services.mask_report import MaskReport
 
 
 def inspect(
     data: DataPath,
+    task: Annotated[
+        str, typer.Option(help="classify, segment, edges, or auto: as the data is laid out.")
+    ] = "auto",
     classes: Classes = None,
     split: Annotated[Path | None, typer.Option(help="A split.csv to use.")] = None,
     model: Annotated[
         str | None, typer.Option(help="Weigh the data against this network (see `models`).")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Pictures per batch.")] = 32,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Pictures per batch [32; of masks as in training].")
+    ] = None,
     image_size: Annotated[
-        str | None, typer.Option(metavar="HxW", help="In pixels [from the pictures, <= 128].")
+        str | None,
+        typer.Option(metavar="HxW", help="In pixels [from the pictures, <= 128; masks <= 256]."),
     ] = None,
     color: Annotated[str, typer.Option(help="auto, rgb or grayscale.")] = "auto",
     label_mode: Annotated[
@@ -45,11 +52,13 @@ def inspect(
     from dnncli.config import parse_size
     from dnncli.services.annotator_report import AnnotatorReport
     from dnncli.services.inspect import inspect as run
+    from dnncli.services.mask_report import MaskReport
 
     size = parse_size(image_size) if image_size else None
     with output.progress() as progress:
         report = run(
             data,
+            task=task,
             classes=parse_classes(classes),
             split=split,
             model=model,
@@ -65,6 +74,8 @@ def inspect(
         output.show_json(report)
     elif isinstance(report, AnnotatorReport):
         _show_annotators(report)
+    elif isinstance(report, MaskReport):
+        _show_masks(report)
     else:
         _show(report)
 
@@ -92,14 +103,60 @@ def _show(report: "InspectReport") -> None:
                 "Informational: deep networks do well with far fewer."
             ]
         )
-    output.lines(_findings(health))
+    _show_findings(health, conflict="under two labels")
+
+
+def _show_findings(health: "HealthReport", *, conflict: str) -> None:
+    output.lines(_findings(health, conflict=conflict))
     for action, title in (
-        ("skipped", "Skipped, cannot be read"),
+        ("skipped", "Skipped, cannot be used"),
         ("ignored", "Left out, not part of the data set"),
         ("noted", "Used, but note"),
     ):
         entries = [str(p) for p in health.problems if p.action == action]
         output.lines(_listed(title, entries))
+
+
+def _show_masks(report: "MaskReport") -> None:
+    health, batch = report.health, report.batch
+    splits = list(health.splits)
+    void = sum(report.void_pixels.values())
+    output.table(
+        ["data set", str(report.root)],
+        [
+            ("format", f"images with {report.kind}"),
+            *_rows(health),
+            ("image batch", f"{batch.images}  (windows of the pictures)"),
+            ("mask batch", batch.masks),
+            ("batches per epoch", f"{batch.steps:,}, the last of {batch.last:,}"),
+            ("largest / smallest class", f"{output.number(health.imbalance, digits=2)} in pixels"),
+            *([("pixels of no class", f"{void:,} (stored as {report.void})")] if void else []),
+        ],
+        left=2,
+    )
+    rows = [
+        [
+            name,
+            report.values[name],
+            report.shares[name],
+            *(f"{counts[split]:,} in {health.classes[name][split]:,}" for split in splits),
+        ]
+        for name, counts in report.pixels.items()
+    ]
+    heads = [f"{split or 'all'}: pixels in pictures" for split in splits]
+    output.table(["class", "stored as", "share of pixels", *heads], rows)
+    if report.weights:
+        rule = report.weights
+        output.lines(
+            [
+                f"{rule.model}: {rule.parameters:,} weights, {rule.per_weight:.3g} training pixels "
+                "per weight. Informational: neighbouring pixels are much alike."
+            ]
+        )
+    if report.empty and any(report.empty.values()):
+        counts = ", ".join(f"{split or 'all'} {count:,}" for split, count in report.empty.items())
+        output.lines([f"Pictures of background alone: {counts}."])
+    _show_findings(health, conflict="with two masks")
 
 
 def _show_annotators(report: "AnnotatorReport") -> None:
@@ -138,21 +195,10 @@ def _show_annotators(report: "AnnotatorReport") -> None:
 
 def _facts(report: "InspectReport") -> list[tuple[str, str]]:
     health, batch = report.health, report.batch
-    sizes = health.sizes
-    splits = ", ".join(f"{name or 'not split'} {count:,}" for name, count in health.splits.items())
-    by_side = [f"{h} x {w}" for h, w in (sizes.smallest, sizes.median, sizes.largest)]
     return [
         ("format", report.kind),
-        ("rows", f"{health.rows:,}  ({splits})"),
         ("classes", f"{len(report.classes):,}"),
-        *([("rows without label", f"{health.unlabelled:,}")] if health.unlabelled else []),
-        (
-            "height x width",
-            by_side[0]
-            if sizes.distinct == 1
-            else f"{' / '.join(by_side)} (smallest / median / largest; {sizes.distinct:,} sizes)",
-        ),
-        ("grey / colour", f"{health.grey:,} / {health.colour:,}"),
+        *_rows(health),
         ("image batch", batch.images),
         ("label batch", f"{batch.labels[batch.label_mode]}  ({batch.label_mode})"),
         (
@@ -168,7 +214,25 @@ def _facts(report: "InspectReport") -> list[tuple[str, str]]:
     ]
 
 
-def _findings(health: "HealthReport") -> list[str]:
+def _rows(health: "HealthReport") -> list[tuple[str, str]]:
+    """How many rows there are, and how large their pictures are."""
+    sizes = health.sizes
+    splits = ", ".join(f"{name or 'not split'} {count:,}" for name, count in health.splits.items())
+    by_side = [f"{h} x {w}" for h, w in (sizes.smallest, sizes.median, sizes.largest)]
+    return [
+        ("rows", f"{health.rows:,}  ({splits})"),
+        *([("rows without label", f"{health.unlabelled:,}")] if health.unlabelled else []),
+        (
+            "height x width",
+            by_side[0]
+            if sizes.distinct == 1
+            else f"{' / '.join(by_side)} (smallest / median / largest; {sizes.distinct:,} sizes)",
+        ),
+        ("grey / colour", f"{health.grey:,} / {health.colour:,}"),
+    ]
+
+
+def _findings(health: "HealthReport", *, conflict: str) -> list[str]:
     if not health.compared:
         return ["Copies were not looked for: the data set has no digests."]
     copies = sum(len(group) - 1 for group in health.duplicates)
@@ -181,7 +245,7 @@ def _findings(health: "HealthReport") -> list[str]:
         f"Exact copies: {copies:,}." if copies else "No exact copies.",
         *_listed("Same picture in two splits (leak)", _equal(health.leaks)),
         *([f"  Also in an earlier split: {leaked}."] if leaked else []),
-        *_listed("Same picture under two labels", _equal(health.conflicts)),
+        *_listed(f"Same picture {conflict}", _equal(health.conflicts)),
     ]
 
 

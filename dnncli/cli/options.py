@@ -17,7 +17,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 Seed = Annotated[int, typer.Option(help="Every random choice follows from it.", min=0)]
 DataPath = Annotated[
     Path,
-    typer.Argument(metavar="DATA", help="Class folders, .npz/.npy, TFRecord or a CSV manifest."),
+    typer.Argument(
+        metavar="DATA",
+        help="Class folders, .npz/.npy, TFRecord, a CSV manifest, or images with masks.",
+    ),
 ]
 Classes = Annotated[
     str | None,

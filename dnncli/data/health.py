@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dnncli.data.dataset import SPLITS, UNLABELLED, ArrayImages, Dataset, Problem
+from dnncli.data.masks import row_pixel_counts
 from dnncli.data.pictures import pixels
 from dnncli.data.scan import digest
 from dnncli.errors import DataError
@@ -30,22 +31,25 @@ class Sizes:
 
 @dataclass(frozen=True, kw_only=True)
 class HealthReport:
-    """The state of a data set. `""` is the split of rows that no split is declared for."""
+    """The state of a data set. `""` is the split of rows that no split is declared for.
+
+    A row with a mask is of every class that a pixel of it is of.
+    """
 
     rows: int
     splits: dict[str, int]  # split -> rows
     classes: dict[str, dict[str, int]]  # class -> split -> rows
-    unlabelled: int  # rows without a label
+    unlabelled: int  # rows without a label or mask
     sizes: Sizes
     grey: int  # rows without colour
     colour: int  # rows with colour
-    imbalance: float  # rows of the largest class / rows of the smallest that has any
+    imbalance: float  # rows (of masks: pixels) of the largest class / of the smallest that has any
     missing: dict[str, tuple[str, ...]]  # split -> classes it has no row of
     compared: bool  # whether content could be compared
     duplicates: tuple[Group, ...]  # all groups of equal content
     leaks: tuple[Group, ...]  # groups that stand in more than one split
     leaked: dict[str, int]  # split -> its rows that an earlier split (train, val) has too
-    conflicts: tuple[Group, ...]  # groups that stand under more than one label
+    conflicts: tuple[Group, ...]  # groups with more than one label or mask
     problems: tuple[Problem, ...]
 
 
@@ -58,16 +62,22 @@ class PixelReport:
 
 
 def health(dataset: Dataset) -> HealthReport:
-    """Judge a data set by its rows, sizes and digests; reads no file."""
+    """Judge a data set by its rows, sizes and digests; reads no file but masks not counted yet."""
     splits = [split for split in ("", *SPLITS) if (dataset.splits == split).any()]
-    counts = {
-        split: np.bincount(
-            dataset.labels[(dataset.splits == split) & (dataset.labels != UNLABELLED)],
-            minlength=len(dataset.class_names),
-        )
-        for split in splits
-    }
-    totals = sum(counts.values(), np.zeros(len(dataset.class_names), np.int64))
+    if dataset.masks is None:
+        counts = {
+            split: np.bincount(
+                dataset.labels[(dataset.splits == split) & (dataset.labels != UNLABELLED)],
+                minlength=len(dataset.class_names),
+            )
+            for split in splits
+        }
+        totals = sum(counts.values(), np.zeros(len(dataset.class_names), np.int64))
+        unlabelled = int((dataset.labels == UNLABELLED).sum())
+    else:
+        by_row = row_pixel_counts(dataset, np.arange(len(dataset)))
+        counts = {split: (by_row[dataset.splits == split] > 0).sum(axis=0) for split in splits}
+        totals, unlabelled = by_row.sum(axis=0), 0
     present = totals[totals > 0]
     groups = _groups(dataset)
     grey = _grey(dataset)
@@ -78,7 +88,7 @@ def health(dataset: Dataset) -> HealthReport:
             name: {split: int(counts[split][index]) for split in splits}
             for index, name in enumerate(dataset.class_names)
         },
-        unlabelled=int((dataset.labels == UNLABELLED).sum()),
+        unlabelled=unlabelled,
         sizes=_sizes(dataset),
         grey=grey,
         colour=len(dataset) - grey,
@@ -138,7 +148,9 @@ def _named(dataset: Dataset, groups: Sequence[list[int]]) -> tuple[Group, ...]:
     return tuple(tuple(dataset.ids[row] for row in rows) for rows in groups)
 
 
-def _labels(dataset: Dataset, rows: list[int]) -> set[int]:
+def _labels(dataset: Dataset, rows: list[int]) -> set[int] | set[bytes]:
+    if dataset.masks is not None:
+        return {dataset.masks.digests[row] for row in rows}
     return set(dataset.labels[rows].tolist()) - {UNLABELLED}
 
 

@@ -122,16 +122,24 @@ def pixel_counts(
     Raises:
         DataError: if a mask cannot be read.
     """
+    return row_pixel_counts(dataset, rows, progress=progress).sum(axis=0)
+
+
+def row_pixel_counts(
+    dataset: Dataset, rows: NDArray[np.int64], *, progress: Progress = no_progress
+) -> NDArray[np.int64]:
+    """The same for each of n `rows` by itself: (n, C)."""
     masks = dataset.masks
     if masks is None:
         raise ValueError("a data set without masks has no pixels to count.")
     if masks.counts is not None:
-        return masks.counts[rows].sum(axis=0)
-    totals = np.zeros(NO_CLASS + 1, np.int64)
-    for done, row in enumerate(rows.tolist(), start=1):
-        totals += np.bincount(masks.read(row).ravel(), minlength=NO_CLASS + 1)
-        progress("Counting pixels", done, len(rows))
-    return totals[: len(masks.values)]
+        return masks.counts[rows]
+    counts = np.zeros((len(rows), len(masks.values)), np.int64)
+    for done, row in enumerate(rows.tolist()):
+        found = np.bincount(masks.read(row).ravel(), minlength=NO_CLASS + 1)
+        counts[done] = found[: len(masks.values)]
+        progress("Counting pixels", done + 1, len(rows))
+    return counts
 
 
 def content(mask: NDArray) -> bytes:

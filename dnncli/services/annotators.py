@@ -250,5 +250,7 @@ def write_targets(targets: Targets, out: Path, *, progress: Progress = no_progre
         drawn.write_bytes(to_png(targets.read(row)[..., np.newaxis]))
         progress("Merging annotators", row + 1, len(annotated))
     classes = annotated.classes
-    if classes is not None and annotated.folder != EDGES and targets.how != "mean":
-        write_json(out / CLASSES_FILE, {"classes": list(classes.listed), "ignore": classes.void})
+    if classes is not None and targets.how != "mean":
+        is_edges = annotated.folder == EDGES
+        names, void = (EDGE_NAMES, MIDDLE) if is_edges else (classes.listed, classes.void)
+        write_json(out / CLASSES_FILE, {"classes": list(names), "ignore": void})

@@ -13,9 +13,12 @@ from dnncli.data.shapes import default_channels, default_image_size
 from dnncli.errors import ConfigError, DataError
 from dnncli.results import Progress, no_progress
 from dnncli.services.annotator_report import AnnotatorReport, inspect_annotated
+from dnncli.services.mask_report import MaskReport, inspect_masks
 
 LABEL_MODES = ("int", "categorical", "binary")
 COLORS = ("auto", "rgb", "grayscale")
+
+_BATCH = 32  # pictures, where nobody says
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,29 +64,33 @@ class InspectReport:
 def inspect(
     data: str | Path,
     *,
+    task: str = "auto",
     classes: Sequence[str] = (),
     split: str | Path | None = None,
     model: str | None = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     image_size: tuple[int, int] | None = None,
     color: str = "auto",
     label_mode: str = "categorical",
     pixels: bool = False,
     on_bad: str = "skip",
     progress: Progress = no_progress,
-) -> InspectReport | AnnotatorReport:
+) -> InspectReport | MaskReport | AnnotatorReport:
     """Open a data set and report on it. TensorFlow is started only for `model`.
 
     Args:
-        data: class folders, .npz/.npy, TFRecord or a CSV manifest; or pictures with maps of
-            several annotators, of which `AnnotatorReport` tells.
+        data: class folders, .npz/.npy, TFRecord or a CSV manifest; pictures with masks or edges,
+            of which `MaskReport` tells; or with those of several annotators: `AnnotatorReport`.
+        task: as in `open_dataset`.
         classes: declared class names in their order; empty: found in the data.
         split: a split.csv to use.
         model: name of a network whose weights are counted against the training rows.
-        batch_size: pictures per batch.
-        image_size: height and width in pixels; None: `default_image_size`.
+        batch_size: pictures per batch; None: 32, of masks as training chooses.
+        image_size: height and width in pixels; None: `default_image_size`, of masks the window
+            that training chooses.
         color: "rgb", "grayscale", or "auto": grayscale if no picture has colour.
-        label_mode: "int" (class indices), "categorical" (one-hot) or "binary" (0 or 1).
+        label_mode: "int" (class indices), "categorical" (one-hot) or "binary" (0 or 1); not of
+            masks.
         pixels: decode every picture: finds copies that were saved anew and damaged pixel data.
         on_bad: "skip" lists unreadable pictures, "error" stops at them.
         progress: told of the pictures read.
@@ -103,24 +110,31 @@ def inspect(
         model = registry.check(registry.MODELS, model, kind="model")
     dataset = open_dataset(
         Path(data),
+        task=task,
         classes=tuple(classes),
         split_file=split,
         on_bad=on_bad,
         progress=progress,
     )
-    n_classes = len(dataset.class_names)
-    if label_mode == "binary" and n_classes != 2:
-        raise ConfigError(
-            f"--label-mode binary: needs two classes, {data} has {n_classes}. "
-            "Use int or categorical."
-        )
+    _check_labels(dataset, label_mode)
+    if model is not None:
+        _check_model(dataset, model)
     if pixels:
         decoded = pixel_duplicates(dataset, progress=progress)
         if decoded.unreadable and on_bad == "error":
             raise DataError(f"{data}: unreadable:", [str(p) for p in decoded.unreadable])
         dataset = decoded.dataset
-    size = image_size or default_image_size(dataset)
     channels = {"rgb": 3, "grayscale": 1}.get(color) or default_channels(dataset)
+    if dataset.masks is not None:
+        return inspect_masks(
+            dataset,
+            model=model,
+            batch_size=batch_size,
+            window=image_size,
+            channels=channels,
+            pixels_compared=pixels,
+        )
+    size = image_size or default_image_size(dataset)
     return InspectReport(
         schema="dnncli.inspect/1",
         root=Path(data),
@@ -128,19 +142,42 @@ def inspect(
         classes=dataset.class_names,
         image_size=size,
         channels=channels,
-        batch=_batch(dataset, batch_size, (*size, channels), label_mode),
+        batch=_batch(dataset, batch_size or _BATCH, (*size, channels), label_mode),
         pixels_compared=pixels,
         health=health(dataset),
         weights=None if model is None else _weights(model, dataset, size, channels),
     )
 
 
-def _check(label_mode: str, color: str, batch_size: int) -> None:
+def _check_model(dataset: Dataset, model: str) -> None:
+    """Refuse a network that is for another task than the data set."""
+    if ":" in model or (model in registry.DENSE) == (dataset.masks is not None):
+        return
+    does = "says something of every pixel" if model in registry.DENSE else "names whole pictures"
+    fitting = registry.CLASSIFIERS if model in registry.DENSE else registry.DENSE
+    raise ConfigError(
+        f"--model {model}: {does}; {dataset.root} is for --task {dataset.task}. Networks for it: "
+        f"{', '.join(fitting)}{' ...' if model in registry.DENSE else ''}."
+    )
+
+
+def _check_labels(dataset: Dataset, label_mode: str) -> None:
+    """Refuse labels that the data set cannot have."""
+    n_classes = len(dataset.class_names)
+    if label_mode != "binary" or (n_classes == 2 and dataset.masks is None):
+        return
+    found = "has masks" if dataset.masks is not None else f"has {n_classes}"
+    raise ConfigError(
+        f"--label-mode binary: needs two classes, {dataset.root} {found}. Use int or categorical."
+    )
+
+
+def _check(label_mode: str, color: str, batch_size: int | None) -> None:
     if label_mode not in LABEL_MODES:
         raise ConfigError(registry.unknown(label_mode, LABEL_MODES, kind="label mode"))
     if color not in COLORS:
         raise ConfigError(registry.unknown(color, COLORS, kind="color"))
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch size {batch_size}: must be at least 1.")
 
 

@@ -63,7 +63,7 @@ def messy(tmp_path):
 def test_problems_are_listed_up_to_twenty_then_counted(messy):
     result = run(messy)
     assert result.exit_code == 0
-    assert "Skipped, cannot be read: 30" in result.stdout
+    assert "Skipped, cannot be used: 30" in result.stdout
     assert "train/b/bad19.jpg: empty file (0 bytes)." in result.stdout
     assert "bad20" not in result.stdout
     assert "... and 10 more." in result.stdout
