@@ -24,7 +24,11 @@ def models(
         str, typer.Option(metavar="HxW", help="Height and width in pixels.")
     ] = "32x32",
     color: Annotated[Color, typer.Option(help="Channels of the pictures.")] = Color.rgb,
-    classes: Annotated[int, typer.Option(min=2, help="Number of classes.")] = 10,
+    classes: Annotated[
+        int | None,
+        typer.Option(min=2, help="Number of classes [2 for masks, background included; else 10]."),
+    ] = None,
+    attention: Annotated[str | None, typer.Option(help="none, se, eca or cbam.")] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="As of train; repeatable."),
@@ -39,12 +43,15 @@ def models(
     from dnncli.services.models import ModelSummary
     from dnncli.services.models import models as run
 
+    settings = dict(parse_setting(text) for text in set_ or ())
+    if attention is not None:
+        settings["model.attention"] = attention
     result = run(
         name,
         image_size=parse_size(image_size),
         color=color.value,
         classes=classes,
-        settings=dict(parse_setting(text) for text in set_ or ()),
+        settings=settings,
     )
     if as_json:
         output.show_json(result)

@@ -123,7 +123,7 @@ def application(
             f"such as {', '.join(registry.CLASSIFIERS)}."
         )
     ready = weights != "none"
-    x = _as_0_255(inputs, value_range) if ready else normalize(inputs)
+    x = as_0_255(inputs, value_range) if ready else normalize(inputs)
     if channels == 1:
         x = layers.Concatenate(name="grey_to_rgb")([x, x, x])
     if ready:
@@ -144,7 +144,8 @@ def application(
     return layers.Rescaling(x.shape[-1] ** -0.5, name="features")(x), backbone
 
 
-def _as_0_255(inputs: Any, value_range: tuple[float, float]) -> Any:
+def as_0_255(inputs: Any, value_range: tuple[float, float]) -> Any:
+    """Pixels of `value_range` (lowest, highest) brought to 0..255."""
     low, high = value_range
     if (low, high) == (0, 255):
         return inputs
@@ -169,14 +170,14 @@ def _build(
     if "include_preprocessing" in inspect.signature(factory).parameters:
         own["include_preprocessing"] = weights != "none"
     try:
-        with _downloading(name) if download else contextlib.nullcontext():
+        with downloading(name) if download else contextlib.nullcontext():
             return factory(input_shape=shape, **own, **options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model.options: {name}: {error}") from error
 
 
 @contextlib.contextmanager
-def _downloading(name: str) -> Iterator[None]:
+def downloading(name: str) -> Iterator[None]:
     """Give up after a while without an answer, keep stdout clean, and say what to do instead."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT)
@@ -213,9 +214,9 @@ def _load(backbone: keras.Model, path: Path, *, name: str) -> None:
         except (ValueError, OSError, KeyError, UserWarning) as error:
             raise ModelError(f"{path}: does not fit {name}: {error}") from error
     elif path.suffix == ".keras":
-        _assign(backbone, _from_keras(path), path=path, name=name)
+        _assign(backbone, read_keras(path), path=path, name=name)
     elif path.suffix in (".h5", ".hdf5"):
-        _assign(backbone, _from_h5(path), path=path, name=name)
+        _assign(backbone, read_h5(path), path=path, name=name)
     elif path.suffix in (".pth", ".pt") and name in registry.TRUNKS:
         _assign(backbone, _from_torch(path), path=path, name=name)
     else:
@@ -239,7 +240,8 @@ def _ordered(layer: keras.Layer) -> list[Any]:
     return [*layer.trainable_weights, *layer.non_trainable_weights]
 
 
-def _from_keras(path: Path) -> Weights:
+def read_keras(path: Path) -> Weights:
+    """The layers with weights of a .keras file."""
     try:
         model = keras.models.load_model(path, compile=False)
     except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
@@ -250,7 +252,8 @@ def _from_keras(path: Path) -> Weights:
     ]
 
 
-def _from_h5(path: Path) -> Weights:
+def read_h5(path: Path) -> Weights:
+    """The layers with weights of an .h5 file as published for keras.applications."""
     import h5py  # type: ignore[import-untyped]
 
     def text(value: str | bytes) -> str:

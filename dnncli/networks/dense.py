@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli import registry
 from dnncli.config import ModelConfig
+from dnncli.errors import ConfigError
 from dnncli.networks.network import (
     Network,
     call_part,
@@ -46,12 +48,15 @@ def preset_of(
     """The settings behind the name of a preset.
 
     Raises:
-        ValueError: if `presets` does not have it.
+        ConfigError: if `presets` does not have it.
     """
     if preset in presets:
         return presets[preset]
-    named = ", ".join(name for name in presets if name)
-    raise ValueError(f"{network} has no preset '{preset}'. Known: {named}; or leave it out.")
+    names = [name for name in presets if name]
+    raise ConfigError(
+        f"model.preset '{preset}': {network} has no such preset."
+        f"{registry.suggest(preset, names)} Known: {', '.join(names)}; or leave it out."
+    )
 
 
 def build_dense(
@@ -93,8 +98,15 @@ def build_dense(
     keras.utils.set_random_seed(seed)
     height, width = height_width or (None, None)
     inputs = keras.Input((height, width, channels), dtype="float32", name="image")
-    x = chain(normalization, inputs)
-    preprocessing = ", ".join(layer.name for layer in normalization) or "none"
+    ready = model.weights != "none"
+    if ready:
+        from dnncli.networks import vgg_weights
+
+        x = vgg_weights.preprocess(inputs, value_range=value_range)
+        preprocessing = vgg_weights.PREPROCESSING
+    else:
+        x = chain(normalization, inputs)
+        preprocessing = ", ".join(layer.name for layer in normalization) or "none"
     said = call_part(model, x, outputs=outputs)
     if not isinstance(said, MaskLogits):  # a user's own network may return one tensor
         said = MaskLogits(maps=(said,))
@@ -102,7 +114,8 @@ def build_dense(
     training = keras.Model(inputs, _stacked(said.maps), name=name)
     serving = keras.Model(inputs, _answer(said), name=name)
     regularise(training, l1=model.l1, l2=model.l2)
-    if class_shares is not None:
+    whole = ready and vgg_weights.load(training, model.weights)
+    if class_shares is not None and not whole:
         start_at(said.start, np.asarray(class_shares, dtype=np.float64))
     return Network(
         training=training,

@@ -7,7 +7,7 @@ from keras import layers  # noqa: TID253
 
 from dnncli.networks.blocks.attention import attend
 from dnncli.networks.blocks.residual import identity_block, normalize, projection_block
-from dnncli.networks.blocks.resize import CropLike, PadToMultiple
+from dnncli.networks.blocks.resize import CropLike, NearestUpsampling, PadToMultiple
 from dnncli.networks.dense import MOMENTUM, MaskLogits, preset_of
 from dnncli.networks.hed import enlarge, fuse
 
@@ -48,7 +48,7 @@ class _Style:
         self, x: Any, filters: tuple[int, int, int], *, strides: int, attention: bool, name: str
     ) -> Any:
         """A residual block that changes the shape, attention, and one that keeps it."""
-        common = {
+        common: dict[str, Any] = {
             "norm": self.norm,
             "momentum": MOMENTUM,
             "kernel_initializer": self.kernel_initializer,
@@ -195,7 +195,7 @@ def _decode(stages: list[Any], *, width: int, style: _Style, full: bool) -> list
     for level in range(_DEPTH - 1, -1 if full else 0, -1):
         filters = width * 2**level
         name = f"up{level}"
-        x = layers.UpSampling2D(2, name=f"{name}_larger")(x)
+        x = NearestUpsampling(2, name=f"{name}_larger")(x)
         x = style.convolve(x, filters, 2, name=f"{name}_conv")
         x = layers.Concatenate(name=f"{name}_skip")([stages[level], x])
         first = 2 * filters if level else filters  # full size costs four times as much
@@ -233,7 +233,7 @@ def _released_maps(
     channels = max(2, outputs)
     for scale, x in reversed(scales):
         name = f"map{scale}"
-        x = layers.UpSampling2D(scale, name=f"{name}_larger")(x)
+        x = NearestUpsampling(scale, name=f"{name}_larger")(x)
         maps.append(style.convolve(x, channels, 2, name=name))
     x = style.convolve(layers.Concatenate(name="fuse_maps")(maps), channels, 3, name="fuse")
     last = layers.Conv2D(outputs, 1, dtype="float32", name="logits")

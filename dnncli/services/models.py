@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from dnncli import registry
-from dnncli.config import NORMALIZATIONS, merge
+from dnncli.config import NORMALIZATIONS, Attention, TrainConfig, merge
+
+if TYPE_CHECKING:
+    from dnncli.networks.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +16,9 @@ class Parts:
     """The names of all parts, by kind; the default of each kind comes first."""
 
     models: tuple[str, ...] = tuple(registry.MODELS)
+    attention: tuple[str, ...] = get_args(Attention)
     losses: tuple[str, ...] = tuple(registry.LOSSES)
+    mask_losses: tuple[str, ...] = tuple(registry.MASK_LOSSES)
     optimizers: tuple[str, ...] = tuple(registry.OPTIMIZERS)
     schedules: tuple[str, ...] = tuple(registry.SCHEDULES)
     policies: tuple[str, ...] = tuple(registry.POLICIES)
@@ -51,7 +56,7 @@ def models(
     *,
     image_size: tuple[int, int] = (32, 32),
     color: Literal["rgb", "grayscale"] = "rgb",
-    classes: int = 10,
+    classes: int | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Parts | ModelSummary:
     """List the parts one can name; or build one network and count.
@@ -60,8 +65,10 @@ def models(
         name: a network; None lists all parts and imports nothing heavy.
         image_size: height and width in pixels.
         color: rgb or grayscale.
-        classes: number of classes; at least 2.
-        settings: as of `train`, "model.padding" -> "valid"; the sections model and loss matter.
+        classes: number of classes; at least 2. None: 2 for networks that say something of every
+            pixel, where the background is one of them, and 10 for others.
+        settings: as of `train`, "model.padding" -> "valid"; the sections model and loss matter,
+            and data.task for one's own networks.
 
     Raises:
         ConfigError: if a name or a setting is wrong.
@@ -74,7 +81,6 @@ def models(
 
     devices.load_tensorflow()
     from dnncli.networks.network import (
-        build_network,
         flat_layers,
         layer_multiply_adds,
         multiply_adds,
@@ -82,14 +88,9 @@ def models(
     )
 
     channels = {"rgb": 3, "grayscale": 1}[color]
-    network = build_network(
-        config.model,
-        height_width=image_size,
-        channels=channels,
-        class_names=[str(index) for index in range(classes)],
-        loss=config.loss.name,
-        seed=config.run.seed,
-    )
+    dense = config.data.task in ("segment", "edges") or config.model.name in registry.DENSE
+    classes = classes or (2 if dense else 10)
+    network = _build(config, dense=dense, image_size=image_size, channels=channels, classes=classes)
     counts = parameters(network)
     return ModelSummary(
         name=name,
@@ -109,4 +110,31 @@ def models(
             )
             for layer in flat_layers(network.training)
         ),
+    )
+
+
+def _build(
+    config: TrainConfig, *, dense: bool, image_size: tuple[int, int], channels: int, classes: int
+) -> "Network":
+    class_names = [str(index) for index in range(classes)]
+    if dense:
+        from dnncli.networks.dense import build_dense
+
+        return build_dense(
+            config.model,
+            height_width=image_size,
+            channels=channels,
+            class_names=class_names,
+            task="segment" if config.data.task == "auto" else config.data.task,
+            seed=config.run.seed,
+        )
+    from dnncli.networks.network import build_network
+
+    return build_network(
+        config.model,
+        height_width=image_size,
+        channels=channels,
+        class_names=class_names,
+        loss=config.loss.name,
+        seed=config.run.seed,
     )

@@ -141,3 +141,33 @@ def learned_upsampling(
         kernel_initializer=kernel_initializer,
         name=name,
     )(x)
+
+
+@keras.saving.register_keras_serializable("dnncli")
+class NearestUpsampling(layers.Layer):
+    """(B, H, W, C) -> (B, scale H, scale W, C): every pixel scale x scale times.
+
+    Keras' UpSampling2D forgets the number of channels in an exported graph while H and W are
+    unknown, and LiteRT then refuses the convolution after it.
+    """
+
+    def __init__(self, scale: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if scale < 1:
+            raise ValueError(f"scale must be at least 1. Got {scale}.")
+        self.scale = scale
+
+    def call(self, inputs: Any) -> Any:
+        scale, channels = self.scale, inputs.shape[-1]
+        batch, height, width, _ = ops.shape(inputs)
+        x = ops.concatenate([inputs] * scale, axis=-1)
+        x = ops.reshape(x, (batch, height, width * scale * channels))
+        x = ops.concatenate([x] * scale, axis=-1)
+        return ops.reshape(x, (batch, height * scale, width * scale, channels))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, *sides, channels = input_shape
+        return (batch, *(None if n is None else n * self.scale for n in sides), channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"scale": self.scale}
