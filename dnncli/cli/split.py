@@ -59,7 +59,7 @@ def split(
     rows = [
         [name, *(report.counts[part][name] for part in report.counts)] for name in report.classes
     ]
-    totals = ["all", *(sum(report.counts[part].values()) for part in report.counts)]
+    totals = ["all rows", *report.rows.values()]
     output.table(["class", *report.counts], [*rows, totals])
     output.hint(
         f"Written to {report.out}. Use it with: dnncli train {report.data} --split {report.out}"

@@ -260,7 +260,8 @@ def _notes(
             count = f"{rows} row" if rows == 1 else f"{rows} rows"
             together = f" in {parts} group(s) that stay together" if parts < rows else ""
             missing = " and ".join(lacking)
-            whats.append(f"class '{names[stratum]}' has {count}{together}: none for {missing}.")
+            what = f"class '{names[stratum]}'" if dataset.masks is None else "the data set"
+            whats.append(f"{what} has {count}{together}: none for {missing}.")
     for split in (_VAL, _TEST):
         got, fair = held[split].sum(), wanted[split].sum()
         if shares[split] and abs(got - fair) > max(1, 0.2 * fair):

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from dnncli.data.dataset import SPLITS, Problem
 from dnncli.data.detect import open_dataset
+from dnncli.data.masks import row_pixel_counts
 from dnncli.data.split import assign_splits, group_names, write_split
 from dnncli.errors import DataError
 from dnncli.results import Progress, no_progress
@@ -19,7 +22,8 @@ class SplitReport:
     out: str
     seed: int
     classes: tuple[str, ...]
-    counts: dict[str, dict[str, int]]  # split -> class -> rows
+    rows: dict[str, int]  # split -> rows
+    counts: dict[str, dict[str, int]]  # split -> class -> rows; of masks: that hold the class
     groups: int | None  # how many there are; None: the rows are not grouped
     notes: tuple[str, ...]
     problems: tuple[Problem, ...]
@@ -40,7 +44,8 @@ def split(
 ) -> SplitReport:
     """Split a data set into train, val and test, stratified by class, and write `split.csv`.
 
-    Splits that the data declares are kept; see `assign_splits`.
+    Pictures with masks are not stratified. Splits that the data declares are kept; see
+    `assign_splits`.
 
     Args:
         data: anything `open_dataset` reads.
@@ -69,17 +74,18 @@ def split(
     groups = group_names(dataset, group_by=group_by)
     dataset = replace(dataset, splits=splits)
     write_split(dataset, out, groups=groups)
-    labels = dataset.labels
+    if dataset.masks is None:
+        has = dataset.labels[:, np.newaxis] == np.arange(len(dataset.class_names))
+    else:
+        has = row_pixel_counts(dataset, np.arange(len(dataset))) > 0
     return SplitReport(
         data=str(data),
         out=str(out),
         seed=seed,
         classes=dataset.class_names,
+        rows={name: int((splits == name).sum()) for name in SPLITS},
         counts={
-            name: {
-                class_name: int(((splits == name) & (labels == label)).sum())
-                for label, class_name in enumerate(dataset.class_names)
-            }
+            name: dict(zip(dataset.class_names, has[splits == name].sum(axis=0).tolist()))
             for name in SPLITS
         },
         groups=None if groups is None else len(set(groups) - {""}),
