@@ -13,6 +13,7 @@ from typing import Any
 from keras import layers, ops  # noqa: TID253
 
 from dnncli.errors import ModelError
+from dnncli.networks.blocks import attend
 
 # Keras' 0.99 needs thousands of updates to follow the batches; short runs have hundreds.
 _BN_MOMENTUM = 0.9
@@ -79,7 +80,7 @@ def _check_size(
     """
     smallest = _smallest(steps)
     height, width = inputs.shape[1:3]
-    if min(height, width) < smallest:
+    if None not in (height, width) and min(height, width) < smallest:
         same = ", or --set model.padding=same" if style.padding == "valid" else ""
         raise ModelError(
             f"image size {height}x{width} is too small for {name} with padding '{style.padding}': "
@@ -119,6 +120,7 @@ def cnn(
     padding: str = "same",
     batch_norm: bool = True,
     dropout: float = 0.4,
+    attention: str = "none",
     width: int = 32,
     convolutions: int = 2,
 ) -> Any:
@@ -138,6 +140,7 @@ def cnn(
         padding: same, or valid: every convolution then loses two rows and columns.
         batch_norm: normalise in each stage.
         dropout: share of the features dropped before the logits, in training.
+        attention: none, se, eca or cbam, after each stage.
         width: filters, see above.
         convolutions: of each stage but the first; at least 1.
     """
@@ -158,6 +161,7 @@ def cnn(
             strides = 2 if index == convolutions else 1
             x = style.conv(x, filters, strides=strides, name=f"{name}_conv{index}")
             x = layers.ReLU(name=f"{name}_relu{index}")(style.norm(x, name=f"{name}_norm{index}"))
+        x = attend(x, attention, name=f"{name}_attention")
     x = layers.Flatten(name="features")(x)
     return head(x, outputs=outputs, dropout=dropout)
 
@@ -204,6 +208,7 @@ def _resnet(
     depth: int,
     shortcut: str,
     dropout: float,
+    attention: str,
     style: _Convolutions,
 ) -> Any:
     if shortcut not in ("A", "B"):
@@ -220,18 +225,34 @@ def _resnet(
         for block in range(1, blocks + 1):
             name = f"stage{stage}_block{block}"
             strides = stride if block == 1 else 1
-            x = _residual(x, filters, strides=strides, shortcut=shortcut, style=style, name=name)
+            x = _residual(
+                x,
+                filters,
+                strides=strides,
+                shortcut=shortcut,
+                attention=attention,
+                style=style,
+                name=name,
+            )
     x = layers.GlobalAveragePooling2D(name="features")(x)
     return head(x, outputs=outputs, dropout=dropout)
 
 
 def _residual(
-    x: Any, filters: int, *, strides: int, shortcut: str, style: _Convolutions, name: str
+    x: Any,
+    filters: int,
+    *,
+    strides: int,
+    shortcut: str,
+    attention: str,
+    style: _Convolutions,
+    name: str,
 ) -> Any:
     """Two convolutions, and what they were given added to what they make of it."""
     y = style.conv(x, filters, strides=strides, name=f"{name}_conv1")
     y = layers.ReLU(name=f"{name}_relu1")(style.norm(y, name=f"{name}_norm1"))
     y = style.norm(style.conv(y, filters, name=f"{name}_conv2"), name=f"{name}_norm2")
+    y = attend(y, attention, name=f"{name}_attention")
     if style.padding == "valid":
         # Pixel 0 of y sees the pixels around number `strides + 1` of x.
         first = strides + 1
@@ -265,6 +286,7 @@ def resnet20(
     padding: str = "same",
     batch_norm: bool = True,
     dropout: float = 0.0,
+    attention: str = "none",
     shortcut: str = "A",
 ) -> Any:
     """The residual network of 20 layers for CIFAR: 269,722 weights at 32x32x3 and 10 classes.
@@ -276,6 +298,7 @@ def resnet20(
         padding: same, or valid: every convolution then loses two rows and columns.
         batch_norm: normalise after each convolution.
         dropout: share of the features dropped before the logits, in training.
+        attention: none, se, eca or cbam, in each block before its shortcut is added.
         shortcut: where the shape changes, A: every second pixel, new channels zero, no weights;
             B: a 1x1 convolution (2,752 weights more).
 
@@ -286,7 +309,13 @@ def resnet20(
         kernel_initializer=kernel_initializer, padding=padding, batch_norm=batch_norm
     )
     return _resnet(
-        inputs, outputs=outputs, depth=20, shortcut=shortcut, dropout=dropout, style=style
+        inputs,
+        outputs=outputs,
+        depth=20,
+        shortcut=shortcut,
+        dropout=dropout,
+        attention=attention,
+        style=style,
     )
 
 
@@ -298,6 +327,7 @@ def resnet32(
     padding: str = "same",
     batch_norm: bool = True,
     dropout: float = 0.0,
+    attention: str = "none",
     shortcut: str = "A",
 ) -> Any:
     """As `resnet20`, with 32 layers and 464,154 weights."""
@@ -305,7 +335,13 @@ def resnet32(
         kernel_initializer=kernel_initializer, padding=padding, batch_norm=batch_norm
     )
     return _resnet(
-        inputs, outputs=outputs, depth=32, shortcut=shortcut, dropout=dropout, style=style
+        inputs,
+        outputs=outputs,
+        depth=32,
+        shortcut=shortcut,
+        dropout=dropout,
+        attention=attention,
+        style=style,
     )
 
 
@@ -317,6 +353,7 @@ def resnet56(
     padding: str = "same",
     batch_norm: bool = True,
     dropout: float = 0.0,
+    attention: str = "none",
     shortcut: str = "A",
 ) -> Any:
     """As `resnet20`, with 56 layers and 853,018 weights."""
@@ -324,5 +361,11 @@ def resnet56(
         kernel_initializer=kernel_initializer, padding=padding, batch_norm=batch_norm
     )
     return _resnet(
-        inputs, outputs=outputs, depth=56, shortcut=shortcut, dropout=dropout, style=style
+        inputs,
+        outputs=outputs,
+        depth=56,
+        shortcut=shortcut,
+        dropout=dropout,
+        attention=attention,
+        style=style,
     )

@@ -86,9 +86,10 @@ class DeformableConv2D(layers.Layer):
     def call(self, inputs: Any) -> Any:
         places = self.kernel_size**2
         moves = ops.conv(inputs, self.offset_kernel, self.strides, self.padding) + self.offset_bias
-        moves = ops.cast(moves, "float32")  # half precision has no thirds of pixel 200
+        # Half precision has no thirds of pixel 200.
+        moves = ops.cast(moves, keras.backend.result_type(moves.dtype, "float32"))
         batch, height, width = ops.shape(moves)[:3]
-        rows, columns = self._grid(ops.shape(inputs), height, width)
+        rows, columns = self._grid(ops.shape(inputs), height, width, dtype=moves.dtype)
         rows += moves[..., 0 : 2 * places : 2]
         columns += moves[..., 1 : 2 * places : 2]
         weight = 2.0 * ops.sigmoid(moves[..., 2 * places :]) if self.version == 2 else None
@@ -100,10 +101,10 @@ class DeformableConv2D(layers.Layer):
             y += self.bias
         return ops.reshape(y, (batch, height, width, self.filters))
 
-    def _grid(self, shape: Any, height: Any, width: Any) -> tuple[Any, Any]:
+    def _grid(self, shape: Any, height: Any, width: Any, *, dtype: Any) -> tuple[Any, Any]:
         """Rows (P, 1, K) and columns (1, Q, K) of the input that the undeformed kernel sees."""
         size = self.kernel_size
-        step = ops.arange(size, dtype="float32")
+        step = ops.arange(size, dtype=dtype)
         across = (ops.repeat(step, size), ops.tile(step, size))
         found = []
         for length, there, within in zip((height, width), shape[1:3], across):
@@ -111,7 +112,7 @@ class DeformableConv2D(layers.Layer):
             if self.padding == "same":
                 before = ops.maximum((length - 1) * self.strides + size - there, 0) // 2
             first = ops.arange(length, dtype="int32") * self.strides - before
-            found.append(ops.cast(first, "float32")[:, None] + within)
+            found.append(ops.cast(first, dtype)[:, None] + within)
         return found[0][:, None], found[1][None]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -133,9 +134,9 @@ def _interpolate(x: Any, rows: Any, columns: Any, *, weight: Any) -> Any:
 
     Args:
         x: (B, H, W, C).
-        rows: (B, P, Q, K) float32; outside [-1, H] all is zero.
-        columns: (B, P, Q, K) float32.
-        weight: (B, P, Q, K) float32, or None for 1.
+        rows: (B, P, Q, K), of at least 32 bits; outside [-1, H] all is zero.
+        columns: (B, P, Q, K).
+        weight: (B, P, Q, K), or None for 1.
 
     Returns:
         (B P Q K, C) of the type of `x`.
@@ -164,7 +165,7 @@ def _interpolate(x: Any, rows: Any, columns: Any, *, weight: Any) -> Any:
 
 def _split(places: Any, length: Any) -> tuple[Any, Any]:
     """The pixel before each place, counted with the border of one, and the rest in [0, 1)."""
-    places = ops.clip(places, -1.0, ops.cast(length, "float32"))
+    places = ops.clip(places, -1.0, ops.cast(length, places.dtype))
     before = ops.floor(places)
     # A diverged network's NaN must come out as NaN, and not look outside the picture.
     index = ops.clip(ops.cast(before, "int32") + 1, 0, length + 1)

@@ -147,7 +147,7 @@ def _middle(
         # "same" would start at the second pixel of even sizes; the shortcut takes the first.
         x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
         padding = "valid"
-    common = {
+    common: dict[str, Any] = {
         "padding": padding,
         "kernel_initializer": kernel_initializer,
         "name": f"{name}_conv2",
