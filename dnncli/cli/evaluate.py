@@ -76,6 +76,19 @@ def evaluate(
     ignore: Annotated[
         int | None, typer.Option(metavar="NUMBER", help="Masks: a number that is no class.")
     ] = None,
+    edges: Annotated[
+        bool,
+        typer.Option("--edges", help="Grey edge maps; --truth may hold a folder per annotator."),
+    ] = False,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Edges, masks: of the diagonal, or pixels from 1; none: 0.0075."
+        ),
+    ] = None,
+    no_nms: Annotated[
+        bool, typer.Option("--no-nms", help="Edges: take the maps as they are, not their ridges.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results; of a run: RUN/eval/NAME.")
     ] = None,
@@ -86,13 +99,16 @@ def evaluate(
 ) -> None:
     """Score predictions against their labels: precision, recall, F-beta, confusion matrix.
 
-    TARGET may be a folder (or .npz) of masks, with --truth MASKS: Dice and IoU, too.
+    TARGET may be a folder (or .npz) of masks, with --truth MASKS: Dice and IoU, too; or of edge
+    maps, with --edges --truth EDGES: ODS, OIS and AP.
 
     Example: dnncli eval runs/fashion --beta 1 --beta 2
     """
+    from dnncli.cli.edge_evaluation import show_edges
     from dnncli.cli.evaluation import show
     from dnncli.cli.mask_evaluation import show_masks
     from dnncli.services.evaluate import evaluate as score
+    from dnncli.services.evaluation.edge_result import EdgeEval
     from dnncli.services.evaluation.map_result import MaskEval
 
     with output.progress() as progress:
@@ -121,12 +137,17 @@ def evaluate(
             name=name,
             binary=binary,
             ignore=ignore,
+            edges=edges,
+            tolerance=tolerance,
+            nms=not no_nms,
             progress=progress,
         )
     if as_json:
         output.show_json(report)
     elif isinstance(report, MaskEval):
         show_masks(report)
+    elif isinstance(report, EdgeEval):
+        show_edges(report)
     else:
         show(report)
     for warning in report.warnings:

@@ -8,6 +8,8 @@ from dnncli.data.maps import is_maps
 from dnncli.errors import ConfigError
 from dnncli.results import Progress, no_progress
 from dnncli.rundir import is_run
+from dnncli.services.evaluation.edge_result import EdgeEval
+from dnncli.services.evaluation.edges import checked_edges, evaluate_edges
 from dnncli.services.evaluation.folder import check_out
 from dnncli.services.evaluation.inputs import from_files, from_run
 from dnncli.services.evaluation.map_result import MaskEval
@@ -45,9 +47,12 @@ def evaluate(
     on_bad: str = "skip",
     binary: bool = False,
     ignore: int | None = None,
+    edges: bool = False,
+    tolerance: float | None = None,
+    nms: bool = True,
     progress: Progress = no_progress,
-) -> EvalReport | MaskEval:
-    """Score predictions against their labels, or masks against true masks.
+) -> EvalReport | MaskEval | EdgeEval:
+    """Score predictions against their labels, masks against true masks or edges against true edges.
 
     A predictions file never starts TensorFlow, and nothing is written without `out`. A run writes
     its evaluation to RUN/eval/<name>.
@@ -81,6 +86,10 @@ def evaluate(
         on_bad: unreadable pictures: "skip" or "error".
         binary: masks hold 0 for the background, 1 or 255 for the foreground.
         ignore: number in masks that is no class: left out of the truth, undecided if predicted.
+        edges: the maps are grey edge maps; the truth may be a folder of edges for each annotator.
+        tolerance: how far an edge, an outline or a pixel may be off: below 1 a share of the
+            diagonal, else pixels. None: 0.0075 of the diagonal.
+        nms: of edge maps only the ridges count.
 
     Raises:
         ConfigError, DataError, ModelError: what is wrong, and what to do.
@@ -94,19 +103,39 @@ def evaluate(
     of_pixels = not of_maps and _is_of_pixels(target)
     if of_maps or of_pixels:
         given = {
-            "data": of_maps and data,
-            "split": of_maps and split,
-            "name": of_maps and name,
-            "truth": of_pixels and truth,
+            "data": data,
             "thresholds": thresholds,
             "slices": slices,
             "against": against,
+            "split": split,
+            "name": name,
             "multi-label": multi_label,
             "intervals": intervals != "delta",
             "bins": bins != 15,
             "nan": nan != "error",
             "tie": tie != "abstain",
         }
+        if edges:
+            edge_options = checked_edges(
+                tolerance=tolerance,
+                nms=nms,
+                threshold=threshold,
+                confidence=confidence,
+                fail_under=fail_under,
+                normalize_ids=normalize_ids,
+                others=given
+                | {
+                    "classes": classes,
+                    "beta": tuple(betas) != (1.0,),
+                    "undefined": undefined != "skip",
+                    "positive": positive,
+                    "binary": binary,
+                    "ignore": ignore is not None,
+                },
+            )
+            return evaluate_edges(
+                target, _true(target, truth), options=edge_options, folder=folder, progress=progress
+            )
         mask_options = checked_masks(
             classes=classes,
             binary=binary,
@@ -118,28 +147,10 @@ def evaluate(
             positive=positive,
             fail_under=fail_under,
             normalize_ids=normalize_ids,
-            others=given,
+            others=given | {"no-nms": not nms},
         )
-        if of_pixels:
-            from dnncli.services.masks.evaluate import evaluate_run_masks
-
-            return evaluate_run_masks(
-                target,
-                data,
-                options=mask_options,
-                split=split,
-                name=name,
-                out=folder,
-                batch_size=batch_size,
-                on_bad=on_bad,
-                progress=progress,
-            )
-        if truth is None:
-            raise ConfigError(
-                f"{target}: is no run. If these are masks, give the true ones by --truth MASKS."
-            )
         return evaluate_masks(
-            target, Path(truth), options=mask_options, folder=folder, progress=progress
+            target, _true(target, truth), options=mask_options, folder=folder, progress=progress
         )
     if binary or ignore is not None:
         raise ConfigError(
@@ -190,3 +201,12 @@ def _is_of_pixels(target: Path) -> bool:
     from dnncli.services.rows import is_of_pixels  # loads what tables do without
 
     return is_of_pixels(target)
+
+
+def _true(target: Path, truth: str | Path | None) -> Path:
+    """The truth of maps, which must be given."""
+    if truth is None:
+        raise ConfigError(
+            f"{target}: is no run. If these are masks or edges, give the true ones by --truth PATH."
+        )
+    return Path(truth)
