@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from dnncli.config import TrainConfig
-from dnncli.data.dataset import SPLITS, ArrayImages, Dataset, Task
+from dnncli.data.dataset import SPLITS, ArrayImages, Dataset, Task, judged
 from dnncli.data.health import HealthReport, health
-from dnncli.data.map_codes import BACKGROUND
 from dnncli.data.masks import row_pixel_counts
 from dnncli.services.masks.plan import batch_of, window_of
 from dnncli.services.models import ModelSummary, models
@@ -109,7 +108,7 @@ def inspect_masks(
         shares=dict(zip(names, (totals / max(int(totals.sum()), 1)).tolist())),
         void_pixels={split: int(void[of_split[split]].sum()) for split in splits},
         empty={split: int(empty[of_split[split]].sum()) for split in splits}
-        if names[0] == BACKGROUND
+        if 0 not in judged(names)
         else None,
         pixels_compared=pixels_compared,
         health=health(dataset),

@@ -101,9 +101,9 @@ def test_on_bad_error_stops_and_names_the_files(messy):
     assert "train/b/bad00.jpg" in result.stderr
 
 
-@pytest.mark.parametrize("form", ["folder", "numpy"])
+@pytest.mark.parametrize("form", ["folder", "numpy", "masks"])
 def test_folders_and_arrays_need_no_tensorflow(form, tmp_path):
-    data = SAMPLES / "fashion_mini"
+    data = SAMPLES / ("cracks_seg" if form == "masks" else "fashion_mini")
     if form == "numpy":
         data = tmp_path / "set.npz"
         np.savez(data, x=np.zeros((4, 8, 8), np.uint8), y=np.array([0, 1, 0, 1]))
@@ -121,3 +121,15 @@ def test_folders_and_arrays_need_no_tensorflow(form, tmp_path):
     )
     assert done.stderr.strip() == "set()"
     assert json.loads(done.stdout)["schema"] == "dnncli.inspect/1"
+
+
+def test_masks_are_shown_with_their_batches_and_pixels():
+    result = run(SAMPLES / "cracks_seg", "--image-size", "64", "--batch-size", "4")
+    assert result.exit_code == 0
+    for words in (
+        *("(4, 64, 64, 1) float32", "(4, 64, 64) uint8", "images with masks"),
+        *("6,954 in 32", "0.0115", "Pictures of background alone: train 8, test 3"),
+    ):
+        assert words in result.stdout
+    report = json.loads(run(SAMPLES / "shapes_edge", "--json", "--task", "edges").stdout)
+    assert (report["schema"], report["task"]) == ("dnncli.inspect/1", "edges")

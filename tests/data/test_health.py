@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from map_support import write_pictures
 from PIL import Image
 
 from dnncli.data.dataset import ArrayImages, Dataset, FileImages
+from dnncli.data.detect import open_dataset
 from dnncli.data.folder import read_folder
 from dnncli.data.health import health, pixel_duplicates
 
@@ -137,3 +139,34 @@ def test_sizes_over_files(tmp_path):
     sizes = report.sizes
     assert (sizes.smallest, sizes.median, sizes.largest) == ((10, 40), (20, 50), (30, 90))
     assert (sizes.distinct, report.grey, report.colour) == (3, 1, 2)
+
+
+def masked(root, **masks):
+    """Pictures of one row; "train__a__9" is train/a, filled with 9, and its mask."""
+    for name, mask in masks.items():
+        split, stem, grey = name.split("__")
+        write_pictures(root / split / "images", **{stem: np.full((1, len(mask)), int(grey))})
+        write_pictures(root / split / "masks", **{stem: [mask]})
+    return health(open_dataset(root))
+
+
+def test_a_picture_counts_for_every_class_in_its_mask(tmp_path):
+    report = masked(tmp_path, train__a__1=[0, 0, 1], train__b__2=[0, 0, 0], test__c__3=[0, 2, 2])
+    assert report.classes == {
+        "0": {"train": 2, "test": 1},
+        "1": {"train": 1, "test": 0},
+        "2": {"train": 0, "test": 1},
+    }
+    assert report.missing == {"train": ("2",), "test": ("1",)}
+    assert report.imbalance == 6.0  # pixels: 6, 1, 2
+    assert (report.unlabelled, report.rows) == (0, 3)
+
+
+def test_a_copy_with_another_mask_is_a_conflict_and_in_another_split_a_leak(tmp_path):
+    report = masked(tmp_path, train__a__1=[0, 1], train__b__1=[1, 0], test__c__2=[1, 1])
+    assert report.conflicts == (("train/a", "train/b"),)
+    assert report.leaks == ()
+    again = masked(tmp_path / "x", train__a__1=[0, 1], test__c__1=[0, 1], train__b__3=[1, 0])
+    assert again.leaks == (("train/a", "test/c"),)
+    assert again.leaked == {"test": 1}
+    assert again.conflicts == ()

@@ -1,5 +1,6 @@
 """Splits: stratified, grouped, seeded, independent of the form; and the file that keeps them."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from map_support import write_pictures
 
 from dnncli.data.dataset import ArrayImages, Dataset
+from dnncli.data.detect import open_dataset
 from dnncli.data.split import apply_split, assign_splits, group_names, write_split
 from dnncli.errors import ConfigError, DataError
 
@@ -265,3 +268,15 @@ def test_a_split_file_without_its_columns_is_refused(tmp_path):
     (tmp_path / "split.csv").write_text("id,lable,split\n")
     with pytest.raises(DataError, match=r"no column 'label'. Did you mean 'lable'\?"):
         apply_split(dataset_of([0]), tmp_path / "split.csv")
+
+
+def test_pictures_with_masks_are_split_without_regard_to_classes(tmp_path):
+    for name in range(10):
+        write_pictures(tmp_path / "images", **{f"p{name}": [[name, 1]]})
+        write_pictures(tmp_path / "masks", **{f"p{name}": [[0, name % 2]]})
+    dataset = open_dataset(tmp_path)
+    splits, notes = assign_splits(dataset, val=0.2, test=0.2, seed=0)
+    assert Counter(splits.tolist()) == {"train": 6, "val": 2, "test": 2}
+    assert notes == ()
+    splits, notes = assign_splits(dataset.take([0]), val=0.2, test=0.0, seed=0)
+    assert [note.what for note in notes] == ["the data set has 1 row: none for val."]

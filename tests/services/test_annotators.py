@@ -3,9 +3,11 @@ import pytest
 from map_support import read_picture, write_pictures
 
 import dnncli
+from dnncli.data.health import health
 from dnncli.data.maps import open_maps
+from dnncli.data.masks import pixel_counts
 from dnncli.errors import ConfigError, DataError
-from dnncli.services.annotators import open_targets
+from dnncli.services.annotators import annotated_dataset, open_targets
 from dnncli.services.convert import convert
 from dnncli.services.inspect import inspect
 
@@ -180,3 +182,54 @@ def test_a_mean_of_many_people_is_exact_to_the_grey_level(tmp_path):
         write_pictures(tmp_path / "edges" / f"p{number}", x=values * 255)
     merged = open_targets(tmp_path, annotators="mean").read(0)
     assert np.array_equal(merged, np.round(maps.mean(axis=0) * 255))
+
+
+@pytest.mark.parametrize("folder", ["masks", "edges"])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"annotators": "majority"}, [1, 1, 0, 0]),
+        ({"annotators": "majority", "ignore_zone": True}, [1, 255, 255, 0]),
+        ({"annotators": "at-least", "annotators_k": 2, "ignore_zone": True}, [1, 1, 255, 0]),
+        ({"annotators": "mean"}, [1, 1, 0, 0]),  # at least half of three
+    ],
+)
+def test_training_sees_what_convert_writes(tmp_path, folder, options, expected):
+    root = annotated(tmp_path / "data", folder)
+    dataset = annotated_dataset(open_targets(root, **options))
+    assert dataset.masks.read(0).tolist() == [expected]
+    assert pixel_counts(dataset, np.array([0])).tolist() == [expected.count(0), expected.count(1)]
+    if options["annotators"] == "mean" and folder == "masks":
+        return  # shares of masks are written as grey pictures, which are no masks
+    convert(root, tmp_path / "out", **options)
+    written = dnncli.open_dataset(tmp_path / "out")
+    assert written.masks.read(0).tolist() == [expected]
+    assert (written.task, written.ids, written.class_names) == (
+        dataset.task,
+        dataset.ids,
+        dataset.class_names,
+    )
+
+
+def test_splits_and_copies_of_annotated_pictures_are_known(tmp_path):
+    write_pictures(tmp_path / "train" / "images", x=[[1, 2]], y=[[1, 2]])
+    write_pictures(tmp_path / "train" / "masks" / "ann", x=[[0, 1]], y=[[0, 2]])
+    write_pictures(tmp_path / "test" / "images", z=[[3, 4]])
+    write_pictures(tmp_path / "test" / "masks" / "ann", z=[[2, 2]])
+    dataset = annotated_dataset(open_targets(tmp_path, annotators="majority"))
+    assert dataset.ids == ("train/x", "train/y", "test/z")
+    assert dataset.splits.tolist() == ["train", "train", "test"]
+    assert dataset.class_names == ("0", "1", "2")
+    assert dataset.take([2]).masks.read(0).tolist() == [[2, 2]]
+    assert health(dataset).duplicates == (("train/x", "train/y"),)
+    assert health(dataset).conflicts == (("train/x", "train/y"),)
+
+
+def test_masks_beside_folders_of_masks_are_masks(tmp_path):
+    root = annotated(tmp_path)
+    write_pictures(root / "masks", x=[[0, 255, 0, 255]])
+    dataset = dnncli.open_dataset(root)
+    assert dataset.masks.read(0).tolist() == [[0, 1, 0, 1]]
+    assert [problem.path for problem in dataset.problems] == [
+        *("masks/ann/x", "masks/bob/x", "masks/cid/x"),
+    ]

@@ -54,3 +54,11 @@ def test_a_split_that_is_there_is_kept(tmp_path):
     assert out.read_bytes() == before
     split("sample_data/defects", out=out, seed=2, overwrite=True)
     assert out.read_bytes() != before
+
+
+def test_pictures_with_masks_are_counted_by_the_classes_in_them(tmp_path):
+    report = split("sample_data/cracks_seg", out=tmp_path / "split.csv", val=0.2)
+    assert report.rows == {"train": 32, "val": 8, "test": 12}
+    assert report.counts["test"] == {"background": 12, "foreground": 9}
+    dataset = open_dataset("sample_data/cracks_seg", split_file=report.out)
+    assert len(dataset.rows("val")) == 8
