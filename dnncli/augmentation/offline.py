@@ -43,8 +43,8 @@ def enlarge(dataset: Dataset, *, train: NDArray[np.bool_], copies: int) -> Enlar
     sources = np.repeat(np.arange(len(dataset)), times)
     numbers = np.concatenate([np.arange(count) for count in times])
     ids = tuple(
-        _copy_id(dataset.ids[row], number) if number else dataset.ids[row]
-        for row, number in zip(sources, numbers, strict=True)
+        _copy_id(dataset, row, number) if number else dataset.ids[row]
+        for row, number in zip(sources.tolist(), numbers.tolist(), strict=True)
     )
     return Enlarged(
         dataset=replace(dataset.take(sources), ids=ids), sources=sources, copies=numbers
@@ -79,15 +79,14 @@ def copier(dataset: Dataset, policy: Policy, *, seed: int) -> Copy:
 
     @lru_cache(maxsize=1)  # a picture is decoded once for all of its copies
     def source(row: int) -> NDArray[np.uint8]:
-        return _pixels(dataset, row)
+        return decoded(dataset, row)
 
     def copy(row: int, number: int) -> tuple[NDArray[np.uint8], dict[str, Any]]:
         picture = source(row)
         key = np.array(copy_seed(seed, dataset.ids[row], number), np.int32)
         label = np.zeros((1, 2), np.float32)
         images, _, record = traced(picture.shape[2])(picture[None].astype(np.float32), label, key)
-        drawn = {name: _plain(values.numpy()[0]) for name, values in record.items()}
-        return np.clip(np.rint(images[0]), 0, 255).astype(np.uint8), drawn
+        return np.clip(np.rint(images[0]), 0, 255).astype(np.uint8), drawn_values(record)
 
     return copy
 
@@ -114,20 +113,29 @@ def manifest_rows(
         }
 
 
-def write_manifest(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write the rows as CSV; the file is a data set of its own, `OUT/manifest.csv`."""
+def write_manifest(
+    path: Path, rows: Iterable[Mapping[str, Any]], *, columns: Sequence[str] = COLUMNS
+) -> None:
+    """Write the rows as CSV; with COLUMNS, the file is a data set of its own."""
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         # All quoted: the csv module leaves a bare carriage return unquoted, and cannot read it.
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer = csv.DictWriter(file, columns, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writeheader()
         writer.writerows(rows)
 
 
-def _copy_id(row_id: str, number: int) -> str:
-    return f"{_SUFFIX.sub('', row_id)}-aug{number}.png"
+def _copy_id(dataset: Dataset, row: int, number: int) -> str:
+    if dataset.masks is not None:  # such ids have no suffix
+        return f"{dataset.ids[row]}-aug{number}"
+    return f"{_SUFFIX.sub('', dataset.ids[row])}-aug{number}.png"
 
 
-def _pixels(dataset: Dataset, row: int) -> NDArray[np.uint8]:
+def decoded(dataset: Dataset, row: int) -> NDArray[np.uint8]:
+    """(H, W, C) pixels of one row; grey pictures have one channel.
+
+    Raises:
+        DataError: if it cannot be decoded, naming it.
+    """
     images = dataset.images
     if isinstance(images, ArrayImages):
         channels = images.channels
@@ -141,5 +149,10 @@ def _pixels(dataset: Dataset, row: int) -> NDArray[np.uint8]:
         ) from error
 
 
-def _plain(value: Any) -> bool | float:
-    return bool(value) if value.dtype == np.bool_ else round(float(value), 6)
+def drawn_values(record: Mapping[str, Any]) -> dict[str, bool | float]:
+    """What was drawn for the first picture of a batch, as plain values."""
+
+    def value(drawn: Any) -> bool | float:
+        return bool(drawn) if drawn.dtype == np.bool_ else round(float(drawn), 6)
+
+    return {name: value(values.numpy()[0]) for name, values in record.items()}

@@ -26,6 +26,9 @@ def augment(
     split: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A split.csv; only its train is copied.")
     ] = None,
+    task: Annotated[
+        str, typer.Option(help="Where DATA has masks and edges: segment or edges.")
+    ] = "auto",
     seed: Seed = 0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT if an earlier call wrote it.")
@@ -52,6 +55,7 @@ def augment(
             seed=seed,
             preview=preview,
             split_file=split,
+            task=task,
             classes=parse_classes(classes),
             on_bad=on_bad,
             overwrite=overwrite,

@@ -20,6 +20,9 @@ def convert(
         str | None, typer.Option(metavar="HxW", help="Stretch all pictures to this many pixels.")
     ] = None,
     color: Annotated[str, typer.Option(help="auto, rgb or grayscale.")] = "auto",
+    task: Annotated[
+        str, typer.Option(help="Where DATA has masks and edges: segment or edges.")
+    ] = "auto",
     classes: Classes = None,
     split: Annotated[
         Path | None, typer.Option(help="A split.csv that replaces the splits of DATA.")
@@ -60,6 +63,7 @@ def convert(
             shards=shards,
             image_size=size,
             color=color,
+            task=task,
             classes=parse_classes(classes),
             split_file=split,
             on_bad=on_bad,

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.augmentation.offline import MANIFEST
-from dnncli.augmentation.policies import Policy, load_policy
+from dnncli.augmentation.policies import Policy, check_masks, load_policy
 from dnncli.data.dataset import Dataset, FileImages
 from dnncli.data.header import MAX_PIXELS
 from dnncli.errors import ConfigError, DataError
@@ -41,6 +42,7 @@ def augment(
     seed: int = 0,
     preview: Path | str | None = None,
     split_file: Path | str | None = None,
+    task: str = "auto",
     classes: Sequence[str] = (),
     on_bad: str = "skip",
     max_pixels: int = MAX_PIXELS,
@@ -53,6 +55,9 @@ def augment(
     copies, as PNG. Pictures of val and test are never changed or copied. `manifest.csv` tells the
     source and the drawn parameters of every copy and is itself a data set.
 
+    Pictures with masks or edges become such a folder again: masks move as their pictures do. There,
+    the folder is the data set, and its `manifest.csv` tells which pictures belong together.
+
     Args:
         data: anything `open_dataset` reads.
         out: folder to make; None: only the preview.
@@ -62,6 +67,7 @@ def augment(
         preview: picture file to write.
         split_file: says which pictures are training pictures; else the data set's own splits do.
             Without either, all are.
+        task: of pictures with masks and edges, "segment" or "edges", whichever is wanted.
         overwrite: replace a folder that an earlier call has written.
 
     Raises:
@@ -70,14 +76,17 @@ def augment(
     """
     from dnncli import devices
     from dnncli.augmentation.preview import pick_rows, write_preview
-    from dnncli.data.detect import open_dataset
+    from dnncli.data.detect import find_task, open_dataset
 
     target = Path(out) if out is not None else None
     sheet = Path(preview) if preview is not None else None
     chosen = load_policy(policy)
+    if task != "classify" and find_task(Path(data)) != "classify":
+        check_masks(chosen)
     _check(target, sheet, Path(data), copies=copies, policy=chosen, overwrite=overwrite)
     dataset = open_dataset(
         data,
+        task=task,
         classes=classes,
         split_file=split_file,
         on_bad=on_bad,
@@ -92,7 +101,8 @@ def augment(
         )
     count = 0
     if target is not None:
-        count = _write(
+        write = _write if dataset.masks is None else _write_masks
+        count = write(
             dataset, target, train=train, copies=copies, policy=chosen, seed=seed, progress=progress
         )
     return AugmentReport(
@@ -220,14 +230,67 @@ def _write(
     return len(enlarged.dataset)
 
 
+def _write_masks(
+    dataset: Dataset,
+    out: Path,
+    *,
+    train: NDArray[np.bool_],
+    copies: int,
+    policy: Policy,
+    seed: int,
+    progress: Progress,
+) -> int:
+    """`_write` for pictures with masks or edges."""
+    from dnncli.augmentation import offline, offline_masks
+    from dnncli.data.mask_writer import write_masked
+    from dnncli.data.pictures import encoded, to_png
+
+    enlarged = offline.enlarge(dataset, train=train, copies=copies)
+    masks = enlarged.dataset.masks
+    if masks is None:
+        raise ValueError(f"{dataset.root}: this data set has no masks.")
+    make = lru_cache(maxsize=1)(offline_masks.mask_copier(dataset, policy, seed=seed))
+    places, parameters = [("", "")] * len(enlarged.dataset), [""] * len(enlarged.dataset)
+
+    def picture(row: int) -> bytes:
+        source, number = int(enlarged.sources[row]), int(enlarged.copies[row])
+        if not number:
+            return encoded(dataset.images, source)
+        pixels, _, drawn = make(source, number)
+        parameters[row] = to_json(drawn, indent=None)
+        return to_png(pixels)
+
+    def mask(row: int) -> NDArray[np.uint8]:
+        number = int(enlarged.copies[row])
+        return make(int(enlarged.sources[row]), number)[1] if number else masks.read(row)
+
+    def placed(row: int, path: str, drawn: str) -> None:
+        places[row] = (path, drawn)
+
+    with written_folder(out) as folder:
+        write_masked(
+            enlarged.dataset, folder, picture=picture, mask=mask, placed=placed, progress=progress
+        )
+        rows = offline_masks.manifest_rows(
+            dataset, enlarged, places=places, policy=policy, seed=seed
+        )
+        offline.write_manifest(
+            folder / MANIFEST,
+            (row | {"parameters": text} for row, text in zip(rows, parameters, strict=True)),
+            columns=offline_masks.COLUMNS,
+        )
+    return len(enlarged.dataset)
+
+
 def _warnings(dataset: Dataset, *, written: bool) -> tuple[str, ...]:
     found = []
     skipped = [problem for problem in dataset.problems if problem.action == "skipped"]
     if skipped:
         found.append(f"{len(skipped)} pictures were left out; the first: {skipped[0]}")
     if written and not dataset.declared_splits:
+        whole = "OUT" if dataset.masks is not None else "OUT/manifest.csv"
         found.append(
-            "No split is declared, so every picture was copied. Use OUT/manifest.csv as DATA: its "
+            f"No split is declared, so every picture was copied. Use {whole} as DATA: its "
             "groups keep copies beside their source. Better: 'dnncli data split' first, then "
             "--split, so that val and test hold no copies."
         )
