@@ -3,6 +3,7 @@
 The card says what the layers do not: class names, picture size, normalisation, data fingerprint.
 """
 
+import importlib
 import json
 import shutil
 import tempfile
@@ -81,6 +82,7 @@ def load_model(path: Path) -> "keras.Model":
 
     if not path.is_file():
         raise ModelError(f"{path}: no such model file.")
+    importlib.import_module("dnncli.networks.blocks")  # Keras finds our own layers by their names
     try:
         return keras.models.load_model(path, compile=False)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:

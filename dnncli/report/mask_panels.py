@@ -4,7 +4,7 @@ Shapes: H x W pixels, C classes.
 """
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RIGHT, MISSED, FALSE = "#009E73", "#0072B2", "#D55E00"  # what the pixels of one class became
 
-_SIDES = (160, 900)  # pixels of a panel's longer side: small ones are enlarged, large ones reduced
+_SIDES = (256, 900)  # pixels of a panel's longer side: small ones are enlarged, large ones reduced
 _GAP, _LETTERS, _LINE = 8, 12, 20
 _TINT = 0.6  # share of the colour; the rest is the picture
 _GREY = 0.25  # brightness that is left of pixels of no class
@@ -62,9 +62,8 @@ def mask_panels(
         shown = tinted(base, is_true, RIGHT)
         found = tinted(base, is_true & is_found, RIGHT)
         found = tinted(tinted(found, is_true & ~is_found, MISSED), is_found & ~is_true, FALSE)
-        said = f"prediction: {classes[1]} green, missed blue, false alarm orange"
     else:
-        shown, found, said = base, base, "prediction"
+        shown, found = base, base
         for index, colour in enumerate(class_colours(len(classes))):
             shown = tinted(shown, truth == index, colour)
             found = tinted(found, predicted == index, colour)
@@ -72,8 +71,15 @@ def mask_panels(
     return [
         Panel(caption="picture", pixels=base),
         Panel(caption="truth", pixels=shown),
-        Panel(caption=said, pixels=found),
+        Panel(caption="prediction", pixels=found),
     ]
+
+
+def legend_of(classes: Sequence[str]) -> dict[str, str]:
+    """What the colours of `mask_panels` mean: word -> colour."""
+    if len(classes) == 2:
+        return {f"{classes[1]}: right": RIGHT, "missed": MISSED, "false alarm": FALSE}
+    return dict(zip(classes, class_colours(len(classes))))
 
 
 def tinted(base: NDArray[np.uint8], where: NDArray[np.bool_], colour: str) -> NDArray[np.uint8]:
@@ -94,35 +100,53 @@ def class_colours(count: int) -> list[str]:
     return found
 
 
-def write_panels(path: Path, panels: Sequence[Panel], *, title: str) -> None:
+def write_panels(
+    path: Path, panels: Sequence[Panel], *, title: str, legend: Mapping[str, str]
+) -> None:
     """Write pictures of one size side by side, each with its caption, as PNG.
 
     Args:
         path: of the PNG.
         panels: at least one.
         title: of which picture, and how well it was predicted.
+        legend: word -> colour, written below.
     """
     from PIL import Image, ImageDraw, ImageFont
 
     images = [_sized(panel.pixels) for panel in panels]
-    width = max(max(image.width for image in images), _SIDES[0])
-    height = max(image.height for image in images)
-    size = (_GAP + len(images) * (width + _GAP), 2 * _GAP + 2 * _LINE + height)
-    sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
+    width, height = (max(getattr(image, side) for image in images) for side in ("width", "height"))
+    width = max(width, _SIDES[0])
+    total = _GAP + len(images) * (width + _GAP)
     font = ImageFont.truetype(font_file(), _LETTERS)
-
-    def write(place: tuple[int, int], text: str, most: int) -> None:
-        shown = shortened(drawable(text, [font_file()]), most, font.getlength)
-        draw.text(place, shown, "black", font)
-
-    write((_GAP, _GAP // 2), title, size[0] - 2 * _GAP)
+    texts = {word: drawable(word, [font_file()]) for word in (*legend, title)}
+    places, lines = _flow([font.getlength(texts[word]) for word in legend], total)
+    top = _GAP + 2 * _LINE
+    sheet = Image.new("RGB", (total, top + height + _GAP + lines * _LINE), "white")
+    draw = ImageDraw.Draw(sheet)
+    shown = shortened(texts[title], total - 2 * _GAP, font.getlength)
+    draw.text((_GAP, _GAP // 2), shown, "black", font)
     for place, (panel, image) in enumerate(zip(panels, images)):
         left = _GAP + place * (width + _GAP)
-        write((left, _GAP // 2 + _LINE), panel.caption, width)
-        sheet.paste(image, (left, _GAP + 2 * _LINE))
+        draw.text((left, _GAP // 2 + _LINE), panel.caption, "black", font)
+        sheet.paste(image, (left, top))
+    for (word, colour), (left, line) in zip(legend.items(), places):
+        y = top + height + _GAP // 2 + line * _LINE
+        draw.rectangle((left, y + 2, left + _LETTERS, y + 2 + _LETTERS), colour)
+        draw.text((left + _LETTERS + 4, y), texts[word], "black", font)
     with written(path) as neighbour:
         sheet.save(neighbour)
+
+
+def _flow(lengths: Sequence[float], width: int) -> tuple[list[tuple[int, int]], int]:
+    """Left edge and line of each entry of a legend, and how many lines there are."""
+    places, left, line = [], _GAP, 0
+    for length in lengths:
+        size = round(length) + _LETTERS + 2 * _GAP
+        if left > _GAP and left + size > width:
+            left, line = _GAP, line + 1
+        places.append((left, line))
+        left += size
+    return places, line + 1
 
 
 def _sized(pixels: NDArray[np.uint8]) -> "Image":

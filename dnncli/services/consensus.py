@@ -149,6 +149,18 @@ def consensus(
     if _are_models(paths):
         if truth is not None:
             raise ConfigError("--truth: is for predictions files; runs are judged on --data.")
+        from dnncli.services.ensemble.map_targets import are_of_pixels, of_runs
+
+        if are_of_pixels(paths):
+            return of_runs(
+                paths,
+                options,
+                given={"tta": tta != 0, "binary": binary, "ignore": ignore is not None},
+                ignore_zone=ignore_zone,
+                folder=folder,
+                predicting={"data": data, "batch_size": batch_size, "on_bad": on_bad},
+                progress=progress,
+            )
         _check_tie(options)
         found = _predicted(
             paths,
@@ -162,7 +174,9 @@ def consensus(
     else:
         _check_files(options, data, tta)
         if _are_maps(paths):
-            return _of_maps(
+            from dnncli.services.ensemble.map_targets import of_maps
+
+            return of_maps(
                 paths,
                 options,
                 binary=binary,
@@ -264,54 +278,6 @@ def _are_maps(paths: Sequence[Path]) -> bool:
             "not: give one kind."
         )
     return all(found)
-
-
-def _of_maps(
-    paths: Sequence[Path],
-    options: ConsensusOptions,
-    *,
-    binary: bool,
-    ignore: int | None,
-    ignore_zone: bool,
-    folder: Path | None,
-    progress: Progress,
-) -> "MapsResult":
-    """The consensus of masks or maps, which has fewer options."""
-    given = {
-        "weights-from": options.weights_from is not None,
-        "weight-by": options.weight_by is not None,
-        "target-recall": options.target_recall is not None,
-        "split": options.split is not None,
-        "nan": options.nan != "error",
-        "scores any": options.scores == "any",
-        "format": options.format != "auto",
-    }
-    if problems := not_for("masks and maps", given):
-        raise ConfigError("consensus:", problems)
-    from dnncli.services.ensemble.maps import consensus_maps
-
-    return consensus_maps(
-        paths,
-        method=options.method,
-        k=options.k,
-        weights=options.weights,
-        agree=options.agree,
-        tie=options.tie,
-        positive=options.positive,
-        min_votes=options.min_votes,
-        denominator=options.denominator,
-        missing=options.missing,
-        classes=options.classes,
-        normalize_ids=options.normalize_ids,
-        binary=binary,
-        ignore=ignore,
-        ignore_zone=ignore_zone,
-        truth=options.truth,
-        betas=options.betas,
-        undefined=options.undefined,
-        out=folder,
-        progress=progress,
-    )
 
 
 def _check_files(options: ConsensusOptions, data: str | Path | None, tta: int) -> None:

@@ -232,7 +232,7 @@ def _open_masks(
     )
     how: dict[str, Any] = {"task": card["task"], "like": form, **options}
     own = run is not None and Path(run.read()["data"]) == data.resolve()
-    if not labelled and (run is None or not has_masks(data)):
+    if not labelled and not has_masks(data):
         return opener(data, labelled=False, **how)
     if run is not None and own and (found := _merged(data, run, options["progress"])):
         return _with_split(found, data, run, card)
@@ -243,9 +243,10 @@ def _open_masks(
             raise
         return opener(data, labelled=False, **how)
     dataset = _with_split(dataset, data, run, card)
-    if labelled or dataset.fingerprint == card["data_fingerprint"]:
+    lacks = any(problem.action == "skipped" for problem in dataset.problems)
+    if labelled or not lacks or dataset.fingerprint == card["data_fingerprint"]:
         return dataset
-    return opener(data, labelled=False, **how)  # also pictures whose mask cannot be used
+    return opener(data, labelled=False, **how)  # with pictures whose mask cannot be used
 
 
 def _merged(data: Path, run: RunDir, progress: Progress) -> Dataset | None:

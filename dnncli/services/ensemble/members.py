@@ -67,6 +67,48 @@ def are_models(targets: Sequence[str | Path]) -> bool:
     return bool(models)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OpenedMembers:
+    """Models, and the same rows to be predicted with each of them."""
+
+    names: tuple[str, ...]  # (M,)
+    rows: tuple[Rows, ...]  # (M,)
+    splits: tuple[str, ...]  # what the split could be, for some model
+    notes: tuple[str, ...]  # what the user should know
+
+
+def open_members(
+    targets: Sequence[str | Path],
+    data: str | Path | None = None,
+    *,
+    split: str | None = None,
+    on_bad: str = "skip",
+    opener: Callable[..., Dataset] | None = None,
+    progress: Progress = no_progress,
+) -> OpenedMembers:
+    """Find the models and open the data set for each; see `predicted`.
+
+    Raises:
+        ConfigError, DataError, ModelError: what does not fit together.
+    """
+    if not are_models(targets):
+        raise ConfigError(f"{targets[0]}: is no run folder and no .keras file.")
+    models = _named(targets)
+    _check_classes(models)
+    opener = opener or functools.cache(open_dataset)
+    opened = [
+        open_for(model, data or _data_of(models), on_bad=on_bad, opener=opener, progress=progress)
+        for model in models.values()
+    ]
+    rows = _same_rows(list(models), opened, split=split)
+    return OpenedMembers(
+        names=tuple(models),
+        rows=tuple(rows),
+        splits=tuple(dict.fromkeys(entry for one in opened for entry in splits_of(one))),
+        notes=(*_unfinished(targets, models), *(note for entry in rows for note in entry.notes)),
+    )
+
+
 def predicted(
     targets: Sequence[str | Path],
     data: str | Path | None = None,
@@ -99,21 +141,15 @@ def predicted(
         ConfigError, DataError, ModelError: what does not fit together, before anything is
             predicted.
     """
-    if not are_models(targets):
-        raise ConfigError(f"{targets[0]}: is no run folder and no .keras file.")
-    models = _named(targets)
-    _check_classes(models)
-    opener = opener or functools.cache(open_dataset)
-    opened = [
-        open_for(model, data or _data_of(models), on_bad=on_bad, opener=opener, progress=progress)
-        for model in models.values()
-    ]
-    rows = _same_rows(list(models), opened, split=split)
-    members = list(_members(list(models), rows, tta=tta))
+    opened = open_members(
+        targets, data, split=split, on_bad=on_bad, opener=opener, progress=progress
+    )
+    rows = opened.rows
+    members = list(_members(opened.names, rows, tta=tta))
     files, computed, unkept = _predict(members, batch_size=batch_size, progress=progress)
     notes = [
-        *_unfinished(targets, models),
-        *(note for entry in rows for note in (*entry.notes, *chosen_on(metadata_of(entry)))),
+        *opened.notes,
+        *(note for entry in rows for note in chosen_on(metadata_of(entry))),
         *unkept,
     ]
     return PredictedMembers(
@@ -123,7 +159,7 @@ def predicted(
         truth=_truth(rows[0]),
         class_names=tuple(rows[0].card["classes"]),
         split=rows[0].split,
-        splits=tuple(dict.fromkeys(entry for one in opened for entry in splits_of(one))),
+        splits=opened.splits,
         computed=computed,
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -167,6 +203,15 @@ def _named(targets: Sequence[str | Path]) -> dict[str, Path]:
     if len(set(names)) < len(names):
         names = [str(model) for model in found]
     return dict(zip(names, found, strict=True))
+
+
+def tasks_of(targets: Sequence[str | Path]) -> dict[str, str]:
+    """Name -> task of every model.
+
+    Raises:
+        ConfigError, ModelError: if a target is no model.
+    """
+    return {name: read_card(model)["task"] for name, model in _named(targets).items()}
 
 
 def _unfinished(targets: Sequence[str | Path], models: dict[str, Path]) -> list[str]:

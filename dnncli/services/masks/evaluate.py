@@ -12,18 +12,19 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.dataset import judged
 from dnncli.data.map_codes import NO_CLASS, VOID, MaskCode
 from dnncli.data.maps import Maps, open_maps
 from dnncli.errors import ConfigError
 from dnncli.networks.files import read_card
-from dnncli.report.mask_panels import mask_panels, write_panels
+from dnncli.report.mask_panels import legend_of, mask_panels, write_panels
 from dnncli.results import Progress, written_folder
 from dnncli.services.evaluation.folder import check_out, folder_in_run, model_file
 from dnncli.services.evaluation.map_folder import write_mask_files
 from dnncli.services.evaluation.map_result import MaskEval
 from dnncli.services.evaluation.maps import MaskOptions, check_positive, score_masks
 from dnncli.services.masks.predict import names_of, write_predictions
-from dnncli.services.masks.predictor import FOREGROUND, predictor, read_picture
+from dnncli.services.masks.predictor import predictor, read_picture
 from dnncli.services.option_problems import not_for
 from dnncli.services.rows import Rows, find_model, metadata_of, open_rows
 
@@ -102,8 +103,8 @@ def evaluate_run_masks(
 
 
 def judged_classes(classes: Sequence[str]) -> MaskCode:
-    """The classes that scores are about: of two the foreground, of more all of them."""
-    values = range(len(classes)) if len(classes) > 2 else (FOREGROUND,)
+    """The classes that scores are about."""
+    values = judged(classes)
     return MaskCode(
         class_names=tuple(classes[value] for value in values), values=tuple(values), binary=False
     )
@@ -224,5 +225,10 @@ def _write_worst(folder: Path, pairs: Pairs, report: MaskEval, progress: Progres
             classes=pairs.chosen.card["classes"],
         )
         file = folder / f"{number:02d}-{name.replace('/', '-')}.png"
-        write_panels(file, panels, title=f"{name}: Dice {scores[place]:.3f}")
+        write_panels(
+            file,
+            panels,
+            title=f"{name}: Dice {scores[place]:.3f}",
+            legend=legend_of(pairs.chosen.card["classes"]),
+        )
         progress("Drawing the worst pictures", number, len(worst))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.dataset import NO_CLASS
 from dnncli.data.map_writer import write_maps
 from dnncli.errors import ConfigError
 from dnncli.results import Progress, no_progress, write_json, written_folder
@@ -246,8 +247,10 @@ def names_of(chosen: Rows) -> Sequence[str]:
 
 
 def stored_values(card: Mapping[str, Any]) -> NDArray[np.uint8]:
-    """(C,) the value of each class in masks."""
-    return np.array(card["values"], np.uint8)
+    """(256,) the value of each class in masks, and of all other indices that of no class."""
+    table = np.full(NO_CLASS + 1, card["void"], np.uint8)
+    table[: len(card["values"])] = card["values"]
+    return table
 
 
 def listed_names(
