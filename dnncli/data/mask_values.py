@@ -5,6 +5,7 @@ Shapes: H and W in pixels, C classes.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -48,19 +49,36 @@ class MaskCode:
             DataError: naming numbers that are no class.
         """
         if numbers.dtype == np.uint8:
-            table = np.full(WHITE + 1, _UNKNOWN, np.int16)
-            for number, index in self.index.items():
-                if number <= WHITE:
-                    table[number] = index
-            found = table[numbers]
+            if not self._unknown.any() or not self._unknown[_present(numbers)].any():
+                return self._table[numbers]
+            unknown = self._unknown[numbers]
         else:
             found = np.full(numbers.shape, _UNKNOWN, np.int16)
             for number, index in self.index.items():
                 found[numbers == number] = index
-        if (found != _UNKNOWN).all():
-            return found.astype(np.uint8)
-        wrong = listed([str(number) for number in np.unique(numbers[found == _UNKNOWN]).tolist()])
+            unknown = found == _UNKNOWN
+            if not unknown.any():
+                return found.astype(np.uint8)
+        wrong = listed([str(number) for number in np.unique(numbers[unknown]).tolist()])
         raise DataError(f"holds {wrong}; the classes are {', '.join(map(str, self.values))}.")
+
+    @cached_property
+    def _table(self) -> NDArray[np.uint8]:
+        """(256,) 8-bit number -> class index or NO_CLASS, also where it is unknown."""
+        table = np.full(WHITE + 1, NO_CLASS, np.uint8)
+        small = {number: index for number, index in self.index.items() if number <= WHITE}
+        table[list(small)] = list(small.values())
+        return table
+
+    @cached_property
+    def _unknown(self) -> NDArray[np.bool_]:
+        """(256,) whether an 8-bit number is no class."""
+        return ~np.isin(np.arange(WHITE + 1), list(self.index))
+
+
+def _present(numbers: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The different 8-bit numbers that occur."""
+    return np.flatnonzero(np.bincount(numbers.ravel(), minlength=WHITE + 1))
 
 
 def edge_code(
