@@ -3,11 +3,13 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from export_support import answers
 
 from dnncli import registry
 from dnncli.config import LossConfig, ModelConfig
 from dnncli.errors import ConfigError, ModelError
 from dnncli.losses import build_loss
+from dnncli.networks.classifiers import resnet20
 from dnncli.networks.files import load_model, save_model
 from dnncli.networks.network import build_network, multiply_adds, parameters
 
@@ -135,6 +137,73 @@ def test_sizes_and_costs_are_the_published_ones(
     assert multiply_adds(network.training) / 1e6 == pytest.approx(mmac, abs=0.05)
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "options", "attention", "trainable"),
+    [
+        # in 3 blocks each of 16, 32, 64 channels, 4 values between: 2 4 C + C + 4 weights
+        ("resnet20", (32, 32, 3), {}, "se", 269_722 + 3 * (148 + 292 + 580)),
+        ("resnet20", (32, 32, 3), {}, "eca", 269_722 + 9 * 3),
+        # and 7 7 2 + 2 for the places
+        ("resnet20", (32, 32, 3), {}, "cbam", 269_722 + 3 * (148 + 292 + 580) + 9 * 100),
+        # after stages of 32, 64 and 128 channels
+        ("cnn", (28, 28, 1), {"convolutions": 1}, "eca", 113_386 + 3 + 3 + 5),
+        ("cnn", (28, 28, 1), {"convolutions": 1}, "se", 113_386 + 292 + 580 + 2184),
+    ],
+)
+def test_attention_costs_what_its_blocks_cost(name, size, options, attention, trainable):
+    network = build(
+        name,
+        size[:2],
+        size[2],
+        class_names=list("abcdefghij"),
+        options=options,
+        attention=attention,
+    )
+    assert parameters(network).trainable == trainable
+
+
+def test_attention_weighs_the_branch_and_not_the_shortcut():
+    model = build("resnet20", attention="eca").training
+    short, branch = model.get_layer("stage2_block2_add").input
+    assert short is model.get_layer("stage2_block1_relu2").output
+    assert branch is model.get_layer("stage2_block2_attention_scale").output
+    norm = model.get_layer("stage2_block2_norm2").output
+    assert model.get_layer("stage2_block2_attention_scale").input[0] is norm
+
+
+def test_every_stage_of_the_default_network_has_its_gate():
+    gates = [
+        (layer.name, layer.output.shape[1:])
+        for layer in build("cnn", (24, 24), attention="se").training.layers
+        if layer.name.endswith("_gate")
+    ]
+    assert gates == [(f"stage{stage}_attention_gate", (1, 1, 2**stage * 16)) for stage in (1, 2, 3)]
+
+
+def test_attention_trains_and_is_saved_and_exported_by_keras_alone(tmp_path):
+    x, y = pictures((9, 11, 3))
+    model = build("cnn", (9, 11), attention="cbam").training
+    loss = build_loss(LossConfig(), class_names=NAMES)
+    model.compile(keras.optimizers.SGD(0.01), loss, run_eagerly=True)
+    first = model.train_on_batch(x, y)
+    assert model.train_on_batch(x, y) < first
+    for form, answer in answers(model, x, tmp_path).items():
+        assert answer == pytest.approx(model(x).numpy(), abs=1e-5), form
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert '"module": "dnncli' not in archive.read("config.json").decode()
+
+
+def test_a_residual_network_with_attention_takes_and_saves_pictures_of_any_size(tmp_path):
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, resnet20(inputs / 255, outputs=3, attention="cbam"))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for size in ((9, 21), (16, 8)):
+        x, _ = pictures((*size, 3), n=2)
+        assert model(x).shape == (2, 3)
+        assert loaded(x).numpy() == pytest.approx(model(x).numpy(), abs=1e-6)
+
+
 def test_the_cost_of_the_default_network_stays_small_for_large_pictures():
     costs = {n: multiply_adds(build("cnn", (n, n)).training) / 1e6 for n in (28, 64, 128, 224)}
     assert costs[28] < 12 and costs[64] < 25 and costs[128] < 40 and costs[224] < 80
@@ -203,6 +272,8 @@ def test_a_picture_too_small_for_padding_valid_is_refused_with_the_smallest_that
         ("cnn", {"options": {"convolutions": 0}}, "convolutions must be at least 1. Got 0"),
         ("cnn", {"options": {"dropout": 0.1}}, "'dropout' is the setting model.dropout"),
         ("mlp", {"padding": "valid"}, "mlp does not have: model.padding. Leave it out"),
+        ("mlp", {"attention": "se"}, "mlp does not have: model.attention. Leave it out"),
+        ("cnn", {"attention": "ce"}, "attention must be none, se, eca, cbam. Got 'ce'"),
         ("resnet20", {"options": {"shortcut": "C"}}, "shortcut must be 'A' or 'B'. Got 'C'"),
     ],
 )
