@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.decode import scaled
 from dnncli.data.map_codes import NO_CLASS
 from dnncli.report.canvas import COLOURS
 from dnncli.report.letters import drawable, font_file, shortened
-from dnncli.report.overlays import rgb
 from dnncli.results import written
 
 if TYPE_CHECKING:
@@ -75,11 +75,37 @@ def mask_panels(
     ]
 
 
+def edge_panels(
+    picture: NDArray, truth: NDArray[np.uint8], predicted: NDArray[np.floating]
+) -> list[Panel]:
+    """The picture, its true edges and those that were predicted, dark on white.
+
+    Args:
+        picture: (H, W) or (H, W, 1 or 3).
+        truth: (H, W) 1 where an edge is, NO_CLASS where nothing is known: grey.
+        predicted: (H, W) in [0, 1], the darker the surer.
+    """
+    drawn = np.full(truth.shape, 255, np.uint8)
+    drawn[truth == 1], drawn[truth == NO_CLASS] = 0, 192
+    return [
+        Panel(caption="picture", pixels=rgb(picture)),
+        Panel(caption="truth", pixels=drawn),
+        Panel(caption="prediction", pixels=np.round(255 * (1 - predicted)).astype(np.uint8)),
+    ]
+
+
 def legend_of(classes: Sequence[str]) -> dict[str, str]:
     """What the colours of `mask_panels` mean: word -> colour."""
     if len(classes) == 2:
         return {f"{classes[1]}: right": RIGHT, "missed": MISSED, "false alarm": FALSE}
     return dict(zip(classes, class_colours(len(classes))))
+
+
+def rgb(picture: NDArray) -> NDArray[np.uint8]:
+    """(H, W, 3) bytes of a picture (H, W) or (H, W, 1 or 3); other than 8-bit values are scaled."""
+    values = picture if picture.dtype == np.uint8 else scaled(picture)
+    values = values[..., None] if values.ndim == 2 else values
+    return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values
 
 
 def tinted(base: NDArray[np.uint8], where: NDArray[np.bool_], colour: str) -> NDArray[np.uint8]:

@@ -100,22 +100,36 @@ def evaluate(
         check_out(folder)
     beside_maps = target.is_dir() and truth is not None and Path(truth).is_dir()
     of_maps = not is_run(target) and (beside_maps or is_maps(target))
-    of_pixels = not of_maps and _is_of_pixels(target)
-    if of_maps or of_pixels:
+    task = "" if of_maps else _pixel_task(target)
+    if of_maps or task:
         given = {
-            "data": data,
+            "data": of_maps and data,
+            "split": of_maps and split,
+            "name": of_maps and name,
+            "truth": task and truth,
             "thresholds": thresholds,
             "slices": slices,
             "against": against,
-            "split": split,
-            "name": name,
             "multi-label": multi_label,
             "intervals": intervals != "delta",
             "bins": bins != 15,
             "nan": nan != "error",
             "tie": tie != "abstain",
         }
-        if edges:
+        run = None
+        if task:
+            from dnncli.services.masks import evaluate as runs
+
+            run = runs.Asked(
+                target=target,
+                data=data,
+                split=split,
+                name=name,
+                out=folder,
+                batch_size=batch_size,
+                on_bad=on_bad,
+            )
+        if edges or task == "edges":
             edge_options = checked_edges(
                 tolerance=tolerance,
                 nms=nms,
@@ -131,8 +145,11 @@ def evaluate(
                     "positive": positive,
                     "binary": binary,
                     "ignore": ignore is not None,
+                    "edges": task == "segment",
                 },
             )
+            if run is not None:
+                return runs.evaluate_run_edges(run, options=edge_options, progress=progress)
             return evaluate_edges(
                 target, _true(target, truth), options=edge_options, folder=folder, progress=progress
             )
@@ -149,6 +166,8 @@ def evaluate(
             normalize_ids=normalize_ids,
             others=given | {"no-nms": not nms},
         )
+        if run is not None:
+            return runs.evaluate_run_masks(run, options=mask_options, progress=progress)
         return evaluate_masks(
             target, _true(target, truth), options=mask_options, folder=folder, progress=progress
         )
@@ -194,13 +213,14 @@ def evaluate(
     return scored(inputs, target=target, folder=folder or inputs.folder, progress=progress)
 
 
-def _is_of_pixels(target: Path) -> bool:
-    """Whether a target is a model of masks or edges, and no table of predictions."""
+def _pixel_task(target: Path) -> str:
+    """segment or edges if a target is a model of these; nothing for others and for tables."""
     if target.suffix in SUFFIXES and not target.is_dir():
-        return False
-    from dnncli.services.rows import is_of_pixels  # loads what tables do without
+        return ""
+    from dnncli.services.rows import OF_PIXELS, task_of  # loads what tables do without
 
-    return is_of_pixels(target)
+    task = task_of(target)
+    return task if task in OF_PIXELS else ""
 
 
 def _true(target: Path, truth: str | Path | None) -> Path:

@@ -16,7 +16,7 @@ from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.decisions import decisions_of
 from dnncli.predictions import Predictions
 from dnncli.results import Progress, no_progress
-from dnncli.services.rows import Rows, is_of_pixels, metadata_of, open_rows
+from dnncli.services.rows import OF_PIXELS, Rows, metadata_of, open_rows, task_of
 
 if TYPE_CHECKING:
     from dnncli.services.masks.predict import MaskPredictions
@@ -69,7 +69,7 @@ def predict(
     Raises:
         DataError, ModelError, ConfigError: what does not fit, and what to do.
     """
-    if is_of_pixels(target):
+    if task_of(target) in OF_PIXELS:
         from dnncli.services.masks.predict import predict_masks
 
         return predict_masks(

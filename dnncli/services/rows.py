@@ -58,13 +58,13 @@ def metadata_of(chosen: Rows) -> dict[str, Any]:
     }
 
 
-def is_of_pixels(target: str | Path) -> bool:
-    """Whether a run or .keras file says something of every pixel.
+def task_of(target: str | Path) -> str:
+    """What a run or .keras file was trained for.
 
     Raises:
         ModelError: if there is no model.
     """
-    return read_card(find_model(target))["task"] in OF_PIXELS
+    return read_card(find_model(target))["task"]
 
 
 def find_model(target: str | Path) -> Path:

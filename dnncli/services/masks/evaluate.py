@@ -1,13 +1,14 @@
-"""Judge a run on masks: predict a data set, compare with its masks, and show the worst pictures.
+"""Judge a run on masks or edges: predict a data set, compare, and show the worst pictures.
 
 Shapes: H, W in pixels, C classes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,11 @@ from dnncli.data.map_codes import NO_CLASS, VOID, MaskCode
 from dnncli.data.maps import Maps, open_maps
 from dnncli.errors import ConfigError
 from dnncli.networks.files import read_card
-from dnncli.report.mask_panels import legend_of, mask_panels, write_panels
+from dnncli.report.mask_panels import edge_panels, legend_of, mask_panels, write_panels
 from dnncli.results import Progress, written_folder
+from dnncli.services.evaluation.edge_folder import write_edge_files
+from dnncli.services.evaluation.edge_result import EdgeEval
+from dnncli.services.evaluation.edges import EdgeOptions, evaluate_edge_maps
 from dnncli.services.evaluation.folder import check_out, folder_in_run, model_file
 from dnncli.services.evaluation.map_folder import write_mask_files
 from dnncli.services.evaluation.map_result import MaskEval
@@ -31,75 +35,110 @@ from dnncli.services.rows import Rows, find_model, metadata_of, open_rows
 _WORST = 12  # pictures that are drawn
 
 
-def evaluate_run_masks(
-    target: Path,
-    data: str | Path | None,
-    *,
-    options: MaskOptions,
-    split: str | None,
-    name: str | None,
-    out: Path | None,
-    batch_size: int,
-    on_bad: str,
-    progress: Progress,
-) -> MaskEval:
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Which run is judged on what, and where the results go."""
+
+    target: Path  # run folder or .keras file
+    data: str | Path | None  # with masks or edges; None: that of the run
+    split: str | None = None  # train, val, test or all; None: test if there is one, else all
+    name: str | None = None  # of the evaluation inside the run; None: from data and split
+    out: Path | None = None  # None: RUN/eval/<name>, or nowhere for a model without a run
+    batch_size: int = 128  # windows predicted at a time, at most
+    on_bad: str = "skip"  # unreadable pictures: "skip" or "error"
+
+
+def evaluate_run_masks(asked: Asked, *, options: MaskOptions, progress: Progress) -> MaskEval:
     """The scores of a run or .keras file on the masks of a data set.
 
     Everything is judged as it is written: `predictions/` of the folder holds the masks, and
     `dnncli eval` gives the same scores for them.
 
-    Args:
-        target: the run or model.
-        data: a data set with masks; None: that of the run.
-        options: of the scores.
-        split: train, val, test or all; None: test if there is one, else all.
-        name: of the evaluation inside the run; None: from data and split.
-        out: folder for the files; None: RUN/eval/<name>, or none for a model without a run.
-        batch_size: windows predicted at a time, at most.
-        on_bad: unreadable pictures: "skip" or "error".
-        progress: told how far it is.
-
     Raises:
         ConfigError, DataError, ModelError: what is wrong, and what to do.
     """
-    classes = read_card(find_model(target))["classes"]
+    classes = read_card(find_model(asked.target))["classes"]
     code = judged_classes(classes)
     check_for_run(options, classes)
     check_positive(code, options)
-    chosen = open_rows(target, data, split=split, on_bad=on_bad, labelled=True, progress=progress)
-    folder = folder_of(target, data, chosen, name=name, out=out)
-    found = predictor(chosen, batch_size=batch_size, progress=progress)
-    with _filled(folder) as place:
-        place.mkdir(exist_ok=True)
-        write_predictions(
-            found,
-            chosen,
-            place / "predictions",
-            threshold=options.threshold,
-            metadata=metadata_of(chosen),
-            progress=progress,
-        )
-        pairs = Pairs(chosen, place / "predictions")
+    with _predicted(asked, threshold=options.threshold, progress=progress) as (place, pairs, about):
         report = score_masks(
             pairs.names,
             pairs.numbers,
             code=code,
             options=options,
-            names=(str(target), str(chosen.dataset.root)),
-            warnings=chosen.notes,
+            names=(str(asked.target), str(pairs.chosen.dataset.root)),
+            warnings=pairs.chosen.notes,
             progress=progress,
         )
-        report = replace(
-            report,
-            split=chosen.split,
-            data=chosen.dataset.fingerprint,
-            model_file=None if folder is None else model_file(target),
-            out=folder,
-        )
-        if folder is not None:
+        report = replace(report, **about)
+        if report.out is not None:
             write_mask_files(place, report)
-            _write_worst(place / "worst", pairs, report, progress)
+            _write_worst(place / "worst", pairs, _mask_scores(report), "Dice", progress)
     return report
+
+
+def evaluate_run_edges(asked: Asked, *, options: EdgeOptions, progress: Progress) -> EdgeEval:
+    """The same for a run on edges, whose grey maps are judged.
+
+    Raises:
+        ConfigError, DataError, ModelError: what is wrong, and what to do.
+    """
+    if options.nfc:
+        raise ConfigError("eval:", not_for("runs", {"normalize-ids": True}))
+    with _predicted(asked, threshold=None, progress=progress) as (place, pairs, about):
+        report = evaluate_edge_maps(
+            pairs.names,
+            pairs.predicted,
+            lambda name: [pairs.truth(name)],
+            options=options,
+            names=(str(asked.target), str(pairs.chosen.dataset.root)),
+            warnings=pairs.chosen.notes,
+            progress=progress,
+        )
+        report = replace(report, **about)
+        if report.out is not None:
+            write_edge_files(place, report)
+            scores = {image.id: image.f for image in report.per_image}
+            _write_worst(place / "worst", pairs, scores, "F", progress)
+    return report
+
+
+@contextmanager
+def _predicted(
+    asked: Asked, *, threshold: float | None, progress: Progress
+) -> Iterator[tuple[Path, "Pairs", dict[str, Any]]]:
+    """Predict the rows into a folder that becomes that of the evaluation.
+
+    Yields:
+        The folder to fill, the maps to compare, and what the report says of them.
+    """
+    chosen = open_rows(
+        asked.target,
+        asked.data,
+        split=asked.split,
+        on_bad=asked.on_bad,
+        labelled=True,
+        progress=progress,
+    )
+    folder = folder_of(asked, chosen)
+    found = predictor(chosen, batch_size=asked.batch_size, progress=progress)
+    about = {
+        "split": chosen.split,
+        "data": chosen.dataset.fingerprint,
+        "model_file": None if folder is None else model_file(asked.target),
+        "out": folder,
+    }
+    with _filled(folder) as place:
+        write_predictions(
+            found,
+            chosen,
+            place / "predictions",
+            threshold=threshold,
+            metadata=metadata_of(chosen),
+            progress=progress,
+        )
+        yield place, Pairs(chosen, place / "predictions"), about
 
 
 def judged_classes(classes: Sequence[str]) -> MaskCode:
@@ -129,19 +168,20 @@ def check_for_run(options: MaskOptions, classes: Sequence[str]) -> None:
         raise ConfigError("eval:", problems)
 
 
-def folder_of(
-    target: Path, data: str | Path | None, chosen: Rows, *, name: str | None, out: Path | None
-) -> Path | None:
+def folder_of(asked: Asked, chosen: Rows) -> Path | None:
     """Where an evaluation is written; None: nowhere.
 
     Raises:
         ConfigError: if something else is there, or the name cannot be that of a folder.
     """
+    name, out = asked.name, asked.out
     if name is not None and (name != Path(name).name or name in ("", "..")):
         raise ConfigError(f"--name '{name}': must be a plain name, it becomes a folder.")
     if out is None:
-        data_id = chosen.dataset.fingerprint
-        out = folder_in_run(target, data, name=name, split=chosen.split, data_id=data_id)
+        fingerprint = chosen.dataset.fingerprint
+        out = folder_in_run(
+            asked.target, asked.data, name=name, split=chosen.split, data_id=fingerprint
+        )
     if out is not None:
         check_out(out)
     return out
@@ -204,31 +244,31 @@ class Pairs:
         return read_picture(self.chosen.dataset, self._rows[name], channels=channels)
 
 
-def _write_worst(folder: Path, pairs: Pairs, report: MaskEval, progress: Progress) -> None:
-    """Draw the pictures with the lowest Dice of the class that matters, or mean over all."""
+def _mask_scores(report: MaskEval) -> dict[str, float]:
+    """Dice of each picture: of the class that matters, or the mean over all."""
+    scores = {}
+    for image in report.per_image:
+        names = [report.positive] if report.positive is not None else list(image.per_class)
+        dices = [image.per_class[name].dice for name in names]
+        known = [dice for dice in dices if dice == dice]
+        scores[image.id] = sum(known) / len(known) if known else 1.0
+    return scores
 
-    def mean(place: int) -> float:
-        entries = report.per_image[place].per_class
-        names = [report.positive] if report.positive is not None else list(entries)
-        found = [entries[name].dice for name in names if entries[name].dice == entries[name].dice]
-        return sum(found) / len(found) if found else 1.0
 
-    scores = [mean(place) for place in range(len(report.per_image))]
-    worst = sorted(range(len(scores)), key=scores.__getitem__)[:_WORST]
-    worst = [place for place in worst if scores[place] < 1]
-    for number, place in enumerate(worst, start=1):
-        name = report.per_image[place].id
-        panels = mask_panels(
-            pairs.picture(name),
-            pairs.truth(name),
-            pairs.predicted(name),
-            classes=pairs.chosen.card["classes"],
-        )
+def _write_worst(
+    folder: Path, pairs: Pairs, scores: Mapping[str, float], what: str, progress: Progress
+) -> None:
+    """Draw the pictures with the lowest scores; those that are all right are left out."""
+    worst = sorted((name for name in scores if scores[name] < 1), key=scores.__getitem__)[:_WORST]
+    for number, name in enumerate(worst, start=1):
         file = folder / f"{number:02d}-{name.replace('/', '-')}.png"
-        write_panels(
-            file,
-            panels,
-            title=f"{name}: Dice {scores[place]:.3f}",
-            legend=legend_of(pairs.chosen.card["classes"]),
-        )
+        title = f"{name}: {what} {scores[name]:.3f}"
+        picture, truth, predicted = pairs.picture(name), pairs.truth(name), pairs.predicted(name)
+        if pairs.chosen.card["task"] == "edges":
+            panels, legend = edge_panels(picture, truth, predicted), {}
+        else:
+            classes = pairs.chosen.card["classes"]
+            panels = mask_panels(picture, truth, predicted, classes=classes)
+            legend = legend_of(classes)
+        write_panels(file, panels, title=title, legend=legend)
         progress("Drawing the worst pictures", number, len(worst))
