@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from dnncli.config import ModelConfig
+from dnncli.networks.blocks.resize import NearestUpsampling
 from dnncli.networks.dense import build_dense
 from dnncli.networks.network import multiply_adds, parameters
 from dnncli.networks.ucarfnet import ucarfnet
@@ -74,6 +75,17 @@ def test_attention_stands_between_the_blocks_or_after_both_and_in_the_decoder_if
     both = build(options={"decoder_attention": True})
     gates = [layer.name for layer in both.training.layers if layer.name.endswith("_gate")]
     assert gates[4:] == ["up3_gate", "up2_gate", "up1_gate", "up0_gate"]
+
+
+def test_nearest_upsampling_repeats_every_pixel():
+    x = np.random.default_rng(0).uniform(0, 1, (2, 3, 5, 4)).astype(np.float32)
+    for scale in (1, 2, 3):
+        layer = NearestUpsampling(scale)
+        want = x.repeat(scale, axis=1).repeat(scale, axis=2)
+        assert np.array_equal(layer(x).numpy(), want)
+        assert layer.compute_output_shape((None, None, 5, 4)) == (None, None, 5 * scale, 4)
+    with pytest.raises(ValueError, match="scale must be at least 1"):
+        NearestUpsampling(0)
 
 
 def test_group_normalisation_keeps_no_statistics():

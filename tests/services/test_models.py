@@ -40,6 +40,24 @@ def test_layers_of_a_backbone_are_listed_one_by_one():
     assert sum(layer.parameters for layer in summary.layers) == summary.parameters
 
 
+def test_networks_of_masks_have_two_classes_unless_told_and_one_logit_for_both():
+    summary = models("u-carfnet", settings={"model.preset": "small", "model.options.width": 4})
+    assert (summary.classes, summary.layers[-1].output) == (2, (32, 32, 1))
+    three = models("unet", classes=3, settings={"model.options.width": 2})
+    assert (three.classes, three.layers[-1].output) == (3, (32, 32, 3))
+    assert sum(layer.parameters for layer in three.layers) == three.parameters
+    assert models("cnn").classes == 10
+
+
+def test_attention_is_a_setting_of_all_that_have_it():
+    assert {"none", "se", "eca", "cbam"} == set(models().attention)
+    plain = models("unet", settings={"model.options.width": 4})
+    options = {"model.options.width": 4, "model.attention": "eca"}
+    assert (
+        models("unet", settings=options).parameters == plain.parameters + 1 + 4 * 3
+    )  # kernels for 4, then 8 to 64
+
+
 def test_mistakes_are_named():
     with pytest.raises(ConfigError, match=r"'resnet2'\. Did you mean 'resnet20'"):
         models("resnet2")
