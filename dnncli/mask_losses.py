@@ -6,7 +6,7 @@ of a pixel and map: 1 where C = 2 (the score of the second class), else C.
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras  # noqa: TID253
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dnncli import registry
 from dnncli.config import LossConfig
-from dnncli.data.dataset import NO_CLASS
+from dnncli.data.dataset import NO_CLASS, judged
 from dnncli.errors import ConfigError
 from dnncli.mask_terms import Pixels, Term
 
@@ -153,15 +153,17 @@ def _terms(config: LossConfig, *, class_names: Sequence[str]) -> list[dict[str, 
     weights = options.pop("weights", [1.0] * len(names))
     _check_weights("weights", weights, of="loss of the sum", count=len(names))
     own = _own_options(options, names)
-    if config.label_smoothing:
-        smoothed = [name for name in names if _takes_smoothing(name)]
-        if not smoothed:
-            raise ConfigError(
-                f"loss.label_smoothing: {config.name} knows none. Leave it out, or use "
-                "cross-entropy."
-            )
-        for name in smoothed:
-            own[name] = {"label_smoothing": config.label_smoothing} | own[name]
+    taken = {name: _parameters(name) for name in names}
+    if config.label_smoothing and not any("label_smoothing" in taken[name] for name in names):
+        raise ConfigError(
+            f"loss.label_smoothing: {config.name} knows none. Leave it out, or use cross-entropy."
+        )
+    given = {
+        "label_smoothing": config.label_smoothing or 0.0,
+        "background": judged(class_names)[0] == 0,  # what is first may be a class like any other
+    }
+    for name in names:
+        own[name] = {key: given[key] for key in given if key in taken[name]} | own[name]
     entries = []
     for name, weight in zip(names, weights):
         entry = {"name": name, "options": own[name], "weight": float(weight)}
@@ -171,9 +173,10 @@ def _terms(config: LossConfig, *, class_names: Sequence[str]) -> list[dict[str, 
     return entries
 
 
-def _takes_smoothing(name: str) -> bool:
+def _parameters(name: str) -> Collection[str]:
+    """The names of a loss's options."""
     function = registry.find(registry.MASK_LOSSES, name, kind="loss")
-    return "label_smoothing" in inspect.signature(function).parameters
+    return inspect.signature(function).parameters
 
 
 def _check_classes(entry: Mapping[str, Any], class_names: Sequence[str]) -> None:

@@ -178,7 +178,7 @@ def dice(*, smooth: float = 1.0, squared: bool = False, background: bool = False
         smooth: in pixels; >= 0. It gives pictures without a class a gradient: with 0, that class's
             loss is 1 for any p above 0.
         squared: sum(p^2) in place of sum(p).
-        background: the first class counts, too.
+        background: the first class counts, too; by itself if it is none of that name.
 
     Raises:
         ConfigError: if `smooth` is negative.
@@ -208,7 +208,7 @@ def tversky(
         alpha: weight of false positives; >= 0.
         beta: weight of false negatives; >= 0.
         smooth: in pixels; >= 0.
-        background: the first class counts, too.
+        background: the first class counts, too; by itself if it is none of that name.
 
     Raises:
         ConfigError: if a weight or `smooth` is negative.

@@ -12,6 +12,7 @@ from dnncli.errors import ConfigError
 from dnncli.networks.files import save_model
 from dnncli.networks.network import Network
 from dnncli.optimizers import build_optimizer, plateau_options
+from dnncli.rate_factors import check_multipliers
 from dnncli.rundir import RunDir
 from dnncli.training import backup, callbacks
 from dnncli.training.averaging import ValidateAverages
@@ -178,6 +179,8 @@ class Fit:
         Raises:
             ConfigError: names the option.
         """
+        paths = [weight.path for weight in self.network.training.weights]
+        check_multipliers(self.config.optimizer.multipliers, paths)
         self._compile(self.phases[0], epochs=self.phases[0].epochs)
         for name in self.config.fit.callbacks:
             _user_callback(name)

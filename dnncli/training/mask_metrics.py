@@ -17,15 +17,23 @@ class PixelScores(keras.metrics.Metric):
     class with the largest logit (with one logit: for the second if and only if it is >= 0).
 
     Args:
-        n_classes: C; the background is the first.
+        n_classes: C.
         beta: beta of the F score; it is logged as `f<beta>`.
+        first: index of the first class that counts; those below are background.
     """
 
     def __init__(
-        self, *, n_classes: int, beta: float = 1.0, name: str = "scores", dtype: Any = None
+        self,
+        *,
+        n_classes: int,
+        beta: float = 1.0,
+        first: int = 1,
+        name: str = "scores",
+        dtype: Any = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         self.n_classes = n_classes
+        self.first = first
         self.beta = beta
         self.hits, self.support, self.predicted = (
             self.add_weight(shape=(n_classes,), initializer="zeros", dtype="int64", name=count)
@@ -58,7 +66,7 @@ class PixelScores(keras.metrics.Metric):
             ops.cast(count, "float64") for count in (self.hits, self.support, self.predicted)
         )
         accuracy = ops.sum(hits) / ops.sum(support)
-        hits, support, predicted = hits[1:], support[1:], predicted[1:]
+        hits, support, predicted = (count[self.first :] for count in (hits, support, predicted))
         square = self.beta**2
         values = {
             "accuracy": accuracy,
@@ -71,7 +79,8 @@ class PixelScores(keras.metrics.Metric):
 
     def get_config(self) -> dict[str, Any]:
         """Settings, for saving."""
-        return {**super().get_config(), "n_classes": self.n_classes, "beta": self.beta}
+        own = {"n_classes": self.n_classes, "beta": self.beta, "first": self.first}
+        return {**super().get_config(), **own}
 
 
 def _count(hot: Any) -> Any:
