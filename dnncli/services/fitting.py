@@ -16,10 +16,7 @@ from dnncli.augmentation.apply import build as build_policy
 from dnncli.augmentation.views import flips_of
 from dnncli.data import pipeline
 from dnncli.data.dataset import SPLITS, ArrayImages, Dataset, Problem
-try:
-    from dnncli.data.masks import pixel_counts
-except ImportError:
-    pass
+from dnncli.data.masks import pixel_counts
 from dnncli.data.normalize import Normalization, fit_normalization
 from dnncli.data.normalize import layers as normalization_layers
 from dnncli.data.pipeline import ImageFormat, Loader, Targets

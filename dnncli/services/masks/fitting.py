@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from dnncli import devices
 from dnncli.augmentation.apply import build_joint
+from dnncli.augmentation.views import PLAIN
 from dnncli.data import mask_pipeline
-from dnncli.data.dataset import Dataset, Problem
+from dnncli.data.dataset import Dataset, Problem, judged
 from dnncli.data.mask_pipeline import MaskLoader
 from dnncli.data.normalize import Normalization, fit_normalization
 from dnncli.data.normalize import layers as normalization_layers
@@ -23,6 +24,7 @@ from dnncli.rundir import RunDir
 from dnncli.services.fitting import card_of, measured_range
 from dnncli.services.job import Job
 from dnncli.services.masks.outcome import judge_masks
+from dnncli.services.masks.predictor import MaskPredictor, forward
 from dnncli.services.plan import Plan, known_range
 from dnncli.training.listener import Listener
 from dnncli.training.loop import Batches, Fit
@@ -67,7 +69,7 @@ def prepare_masks(
     for note in plan.notes:
         listener.note(note)
     listener.plan(plan.summary() | {"parameters": parameters(network).total})
-    n_classes = len(plan.dataset.class_names)
+    classes = plan.dataset.class_names
     card = _card(plan, normalization, network, value_range)
     fit = Fit(
         config=config,
@@ -75,11 +77,13 @@ def prepare_masks(
         loss=partial(
             build_mask_loss,
             config.loss,
-            class_names=plan.dataset.class_names,
+            class_names=classes,
             maps=network.maps,
             class_weights=plan.class_weights,
         ),
-        metrics=lambda: [PixelScores(n_classes=n_classes, beta=config.regime.beta)],
+        metrics=lambda: [
+            PixelScores(n_classes=len(classes), beta=config.regime.beta, first=judged(classes)[0])
+        ],
         batches=_batches(plan, loader, train_rows, validation, val_rows, value_range),
         monitor=plan.monitor,
         run=run,
@@ -87,7 +91,10 @@ def prepare_masks(
         listener=listener,
     )
     fit.check()
-    judge = partial(judge_masks, plan, network.serving, card, validation, val_rows, progress)
+    found = MaskPredictor(
+        dataset=plan.validation, card=card, call=forward(network.serving, (PLAIN,))
+    )
+    judge = partial(judge_masks, plan, found, val_rows, progress)
     return Job(plan=plan, fit=fit, judge=judge)
 
 

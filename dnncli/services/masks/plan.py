@@ -13,16 +13,12 @@ from dnncli import registry
 from dnncli.augmentation.policies import Policy
 from dnncli.config import TrainConfig
 from dnncli.data.dataset import ArrayImages, Dataset, Task
-try:
-    from dnncli.data.detect import find_task, open_dataset
-    from dnncli.data.masks import pixel_counts
-    from dnncli.services.annotators import annotated_dataset
-except ImportError:
-    find_task = lambda path: "classify"
+from dnncli.data.detect import find_task, open_dataset
+from dnncli.data.masks import pixel_counts
 from dnncli.errors import ConfigError, DataError
 from dnncli.results import Progress
 from dnncli.services import regime
-from dnncli.services.annotators import open_targets
+from dnncli.services.annotators import annotated_dataset, open_targets
 from dnncli.services.regime import Goal
 from dnncli.services.settle import check_weights, settle
 
@@ -135,7 +131,7 @@ def open_masks_of(
         classes=classes,
         progress=progress,
     )
-    return annotated_dataset(targets)
+    return annotated_dataset(targets, progress=progress)
 
 
 def settle_goal(

@@ -1,0 +1,118 @@
+"""Networks against each other at equal cost: several seeds, one core each, two at a time.
+
+    python benchmarks/networks.py attention DATA [SEEDS]     # none, SE, ECA, CBAM in the default cnn
+    python benchmarks/networks.py contours DATA [SEEDS]      # U-CARFnet and U-Net, equal multiply-adds
+
+Every run trains with its own seed, split and initial weights, lets validation rows choose the epoch,
+and is scored once on the test rows. The table has the mean over the seeds, and the 95 % interval of
+the paired difference to the first network (Student's t over the seeds). What was trained already is
+not trained again: the runs lie in runs/networks/.
+"""
+
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+RUNS = Path("runs/networks")
+ATTENTION = {
+    kind: ["--attention", kind, "--epochs", "12", "--set", "run.tensorboard=false"]
+    for kind in ("none", "se", "eca", "cbam")
+}
+_SHORT = ["--task", "segment", "--set", "fit.batch_size=4", "--set", "run.tensorboard=false"]
+CONTOURS = {  # 0.96 GMAC each at 256 x 256
+    "unet": [
+        *_SHORT,
+        "--model",
+        "unet",
+        "--set",
+        "model.preset=small",
+        *"--set model.options.width=9".split(),
+    ],
+    "u-carfnet": [
+        *_SHORT,
+        "--model",
+        "u-carfnet",
+        "--set",
+        "model.preset=small",
+        *"--set model.options.width=8".split(),
+    ],
+}
+
+
+def run(name: str, data: Path, options: list[str], seed: int, core: int) -> dict:
+    """Train and evaluate once on one core; the scores of the test rows."""
+    out = RUNS / f"{data.name}-{name}-{seed}"
+    pinned = ["taskset", "-c", str(core), sys.executable, "-m", "dnncli"]
+    quiet = {"check": True, "capture_output": True, "text": True}
+    began = time.perf_counter()
+    if not (out / "eval").exists():
+        subprocess.run(["rm", "-rf", str(out)], check=True)
+        trained = [*pinned, "train", str(data), *options, "--seed", str(seed), "--out", str(out)]
+        subprocess.run(trained, **quiet)  # type: ignore[call-overload]
+    scored = subprocess.run([*pinned, "eval", str(out), "--json"], **quiet)  # type: ignore[call-overload]
+    result = json.loads((out / "run.json").read_text())["result"]
+    return {
+        "scores": json.loads(scored.stdout),
+        "seconds": result["seconds"],
+        "parameters": result["parameters"],
+        "wall": time.perf_counter() - began,
+    }
+
+
+def judged(found: dict) -> dict[str, float]:
+    """The scores that are compared."""
+    scores = found["scores"]
+    if "per_image" not in scores:
+        return {"accuracy": scores["accuracy"], "macro F1": scores["averages"]["macro"]["f"]["1"]}
+    macro = scores["pooled"]["macro"]
+    found = {"Dice": macro["dice"], "IoU": macro["iou"]}
+    near = [
+        entry["tolerant"]["f"] for entry in scores["per_class"].values() if entry.get("tolerant")
+    ]
+    return found | ({"tolerant F": float(np.mean(near))} if near else {})
+
+
+def main() -> None:
+    what, data = sys.argv[1], Path(sys.argv[2])
+    seeds = range(1, 1 + int(sys.argv[3] if len(sys.argv) > 3 else 3))
+    networks = {"attention": ATTENTION, "contours": CONTOURS}[what]
+    jobs = [(name, seed) for seed in seeds for name in networks]
+    cores = sorted(os.sched_getaffinity(0))
+    free = list(cores)
+
+    def work(job: tuple[str, int]) -> tuple[tuple[str, int], dict]:
+        core = free.pop()
+        try:
+            return job, run(job[0], data, networks[job[0]], job[1], core)
+        finally:
+            free.append(core)
+
+    with concurrent.futures.ThreadPoolExecutor(len(cores)) as pool:
+        found = dict(pool.map(work, jobs))
+    first = next(iter(networks))
+    scores = {job: judged(entry) for job, entry in found.items()}
+    names = list(scores[first, seeds[0]])
+    head = [f"{name} | less {first}" for name in names]
+    print(f"| network | parameters | {' | '.join(head)} | training time |")
+    print("|---" * (3 + 2 * len(names)) + "|")
+    for network in networks:
+        cells = [network, f"{found[network, seeds[0]]['parameters']:,}"]
+        for name in names:
+            values = np.array([scores[network, seed][name] for seed in seeds])
+            less = values - [scores[first, seed][name] for seed in seeds]
+            half = stats.t.ppf(0.975, len(less) - 1) * less.std(ddof=1) / np.sqrt(len(less))
+            cells += [f"{values.mean():.4f} (sd {values.std(ddof=1):.4f})"]
+            cells += ["" if network == first else f"{less.mean():+.4f} ± {half:.4f}"]
+        seconds = np.mean([found[network, seed]["seconds"] for seed in seeds])
+        print(f"| {' | '.join(cells)} | {seconds:.0f} s |")
+
+
+if __name__ == "__main__":
+    main()
