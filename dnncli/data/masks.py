@@ -277,6 +277,6 @@ def _class_counts(looks: Sequence[_Look], code: MaskCode) -> NDArray[np.int64]:
 
 
 def _digests(looks: Sequence[_Look], code: MaskCode) -> tuple[bytes, ...]:
-    """Equal where the class indices are, as far as numbers tell it."""
-    meaning = repr(sorted((n, c) for n, c in code.index.items())).encode()
-    return tuple(digest(look.content + meaning) for look in looks)
+    """Equal where numbers and what they mean are."""
+    meanings = (repr([(n, code.index[n]) for n in sorted(look.counts)]).encode() for look in looks)
+    return tuple(digest(look.content + meaning) for look, meaning in zip(looks, meanings))

@@ -268,6 +268,15 @@ def test_masks_of_0_and_1_and_of_0_and_255_mean_the_same_to_a_model(tmp_path, wh
     assert dataset.masks.values == (0, learned)
 
 
+def test_a_model_finds_the_fingerprint_of_the_data_that_it_learned_from(split):
+    dataset = open_dataset(split)
+    masks = dataset.masks
+    form = MaskForm(class_names=dataset.class_names, values=masks.values, void=masks.void)
+    again = open_dataset(split, like=form)
+    assert again.fingerprint == dataset.fingerprint
+    assert (again.masks.values, again.masks.void) == (masks.values, masks.void)
+
+
 def test_masks_are_bound_to_the_classes_of_a_model_by_name(tmp_path):
     write_pictures(tmp_path / "images", a=[[9, 9, 9]])
     write_pictures(tmp_path / "masks", a=[[0, 1, 4]])
