@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dnncli.data.dataset import NO_CLASS
 from dnncli.data.map_classes import MapClasses, classes_of
 from dnncli.data.map_codes import BACKGROUND, WHITE, Seen, numbered
+from dnncli.data.map_files import CLASSES_FILE
 from dnncli.data.maps import Maps
 from dnncli.data.mask_pairs import EDGE_NAMES
 from dnncli.data.names import listed
@@ -22,6 +23,7 @@ from dnncli.errors import ConfigError, DataError
 MIDDLE = 128  # how no class is stored where 0 and 255 are classes; of edges, the least that is one
 
 _UNKNOWN = -1
+_EXAMPLE = '{"classes": ["sky", "road"], "ignore": 255}'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +159,24 @@ def mask_code_of(
         classes = classes[1:]  # what such masks were called when nothing was declared
     if void is not None:
         sets = [replace(maps, void=void) for maps in sets]
-    return _found(classes_of(sets, seen, declared=classes), seen, void)
+    if str(WHITE) in classes:
+        raise ConfigError(
+            f"classes {', '.join(classes)}: 255 stands for no class. Masks of 0 and 255 need no "
+            "classes: they are background and foreground."
+        )
+    try:
+        found = classes_of(sets, seen, declared=classes)
+    except DataError as error:
+        # Options that `eval` has for single masks are no help here.
+        levels = len(set().union(*(source.values for source in seen)))
+        lines = error.problems or (f"{levels} different numbers",)
+        raise DataError(
+            f"{root}: the numbers in the masks are not those of classes. Save 0 and 255, "
+            "or 0, 1, 2 ...; or name the classes, and a number that is none, in a "
+            f"{CLASSES_FILE} beside them, {_EXAMPLE}; shares of 255 belong in a folder edges:",
+            lines,
+        ) from error
+    return _found(found, seen, void)
 
 
 def _void(sets: Sequence[Maps], root: Path) -> int | None:
@@ -217,8 +236,8 @@ def _bound(
         ]
         raise DataError(
             f"{root}: masks hold numbers that are none of the classes {listed(known)}. Name the "
-            "classes in a classes.json beside the masks, or declare a number that is none there "
-            'as in {"classes": [...], "ignore": 255}:',
+            f"classes, and a number that is none, in a {CLASSES_FILE} beside the masks, "
+            f"{_EXAMPLE}:",
             lines,
         )
     return MaskCode(class_names=like.class_names, values=like.values, void=like.void, index=index)

@@ -205,6 +205,44 @@ def test_numbers_that_are_no_class_are_named(tmp_path):
         open_dataset(tmp_path, classes=("background", "crack"))
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ([0, 1, 255], r"255 is no class \(first in 'a'\)"),
+        (list(range(100)), "100 different numbers"),
+    ],
+)
+def test_masks_of_unclear_numbers_are_refused_with_what_to_do(tmp_path, row, words):
+    write_pictures(tmp_path / "images", a=[row])
+    write_pictures(tmp_path / "masks", a=[row])
+    with pytest.raises(DataError, match=words) as error:
+        open_dataset(tmp_path)
+    assert '{"classes": ["sky", "road"], "ignore": 255}' in str(error.value)
+    assert "--binary" not in str(error.value)
+    declare(tmp_path, ["rock", "crack"] if len(row) == 3 else list(map(str, row)), ignore=255)
+    assert open_dataset(tmp_path).masks.read(0)[0, :2].tolist() == [0, 1]
+
+
+def test_255_cannot_be_declared_as_a_class(split):
+    with pytest.raises(ConfigError, match="255 stands for no class"):
+        open_dataset(split, classes=("0", "255"))
+
+
+def test_masks_may_be_of_one_bit_of_a_palette_or_grey_in_colours(tmp_path):
+    write_pictures(tmp_path / "images", a=[[9, 9]], b=[[9, 9]], c=[[9, 9]])
+    (tmp_path / "masks").mkdir()
+    mask = Image.fromarray(np.array([[0, 1]], np.uint8))
+    Image.fromarray(np.array([[False, True]])).save(tmp_path / "masks" / "a.PNG")
+    palette = mask.convert("P")
+    palette.putpalette([10, 20, 30, 200, 100, 0])
+    palette.putdata([0, 1])
+    palette.save(tmp_path / "masks" / "b.png")
+    Image.merge("RGB", [mask] * 3).save(tmp_path / "masks" / "c.png")
+    dataset = open_dataset(tmp_path)
+    assert [dataset.masks.read(row).tolist() for row in range(3)] == [[[0, 1]]] * 3
+    assert dataset.masks.values == (0, 1)
+
+
 def test_classes_json_of_splits_may_not_ignore_different_numbers(split):
     declare(split / "train", ["a", "b", "c"], ignore=2)
     declare(split / "test", ["a", "b", "c"], ignore=1)
