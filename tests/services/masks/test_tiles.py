@@ -1,5 +1,7 @@
 """Windows of a picture: they cover it, and their answers add up to one."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,7 +37,7 @@ def test_windows_cover_a_side_and_share_what_was_asked(length, size, overlap):
     assert found[0] == 0
     assert found[-1] == max(length - size, 0)
     step = max(1, size - round(overlap * size))
-    assert all(0 < after - before <= step for before, after in zip(found, found[1:]))
+    assert all(0 < after - before <= step for before, after in pairwise(found))
 
 
 @given(lengths, sizes, overlaps)
