@@ -15,16 +15,15 @@ RECIPES: dict[tuple[str, str], dict[str, Any]] = {
         "augment.policy": "standard",
         "loss.name": "balanced-cross-entropy",
         # The rate belongs to a loss that is summed over some 150,000 pixels.
-        "loss.options": {"reduction": "sum"},
+        "loss.options": {"reduction": "sum", "edge_free": 0.0},
         "optimizer.name": "sgd",
         "optimizer.learning_rate": 1e-6,
         "optimizer.momentum": 0.9,
         "optimizer.schedule": "constant",
         "optimizer.average": 0.0,
-        "optimizer.options": {"gradient_accumulation_steps": 10},
         "optimizer.multipliers": {"block5": 100.0, "side": 0.01, "fuse": 0.001, "bias": 2.0},
         "model.l2": 1e-4,  # Caffe's weight decay w is w/2 * sum of squares
-        "fit.batch_size": 1,
+        "fit.batch_size": 10,  # the solver adds up ten pictures
     },
     ("u-carfnet", "released"): {
         "data.color": "grayscale",

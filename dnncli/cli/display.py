@@ -9,7 +9,7 @@ from dnncli.cli import output
 from dnncli.results import Progress, no_progress
 
 _SHOWN = (
-    *("loss", "accuracy", "val_loss", "val_accuracy"),
+    *("loss", "accuracy", "iou", "val_loss", "val_accuracy", "val_iou"),
     *("val_precision_at_recall", "val_average_precision"),
 )
 

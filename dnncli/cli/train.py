@@ -230,24 +230,23 @@ def _show(result: "TrainResult", data: Path) -> None:
     ]
     chosen = result.chosen_by_validation
     if result.validation:
-        macro = result.validation["averages"]["macro"]
+        rows += [("validation rows", result.validation["n"])]
+        is_mean = result.task == "classify" or len(result.classes) > 2
+        over = " (macro)" if is_mean and result.task != "edges" else ""
         rows += [
-            ("validation rows", result.validation["n"]),
-            ("accuracy", result.validation["accuracy"]),
-            ("precision (macro)", macro["precision"]),
-            ("recall (macro)", macro["recall"]),
-            *((f"F{beta} (macro)", value) for beta, value in macro["f"].items()),
+            (name if "accuracy" in name else f"{name}{over}", value)
+            for name, value in result.scores.items()
         ]
     output.table(["", str(result.run)], [*rows, *_threshold(chosen), *_calibration(result)])
     if chosen.get("refusal"):
         output.warn(f"{chosen['refusal']} {chosen['rule']} was taken instead of a certificate.")
     judge = f"dnncli eval {result.run} {data}"
     if chosen:
-        what = ["the epoch", "the temperature"]
+        what = ["the epoch", *(["the temperature"] if result.calibration else [])]
         if "threshold" in chosen:
             what.insert(1, "the threshold")
             judge += f" --thresholds {result.run / 'thresholds.json'}"
-        listed = f"{', '.join(what[:-1])} and {what[-1]}"
+        listed = " and ".join(filter(None, [", ".join(what[:-1]), what[-1]]))
         output.hint(f"The validation rows chose {listed}, so their scores are flattering.")
     output.hint(f"Judge the model on other rows: {judge}")
 
@@ -275,13 +274,10 @@ def _calibration(result: "TrainResult") -> list[tuple[str, Any]]:
 
 def _show_seeds(result: "SeedsResult") -> None:
     """A row for each run, and what to do next."""
-    from dnncli.services.seeds import scores_of
-
     names = list(result.validation)
     rows: list[list[Any]] = []
     for seed, run in zip(result.seeds, result.runs, strict=True):
-        scores = scores_of(run)
-        told = [scores.get(name) for name in names]
+        told = [run.scores.get(name) for name in names]
         rows.append([f"seed {seed}", run.epochs, run.best_epoch, *told, f"{run.seconds:.1f} s"])
     for word in ("mean", "sd"):
         rows.append([word, "", "", *(result.validation[name][word] for name in names), ""])

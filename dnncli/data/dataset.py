@@ -70,7 +70,17 @@ Images = FileImages | RecordImages | ArrayImages
 
 
 Task = Literal["classify", "segment", "edges"]
+BACKGROUND = "background"  # what pixels of no named class are called
 NO_CLASS = 255  # of a pixel that is of no class: no loss, no score
+
+
+def judged(class_names: Sequence[str]) -> tuple[int, ...]:
+    """Indices of the classes of masks that scores are about: all but the background.
+
+    Of two classes that is the first, whatever it is called.
+    """
+    has_background = len(class_names) == 2 or class_names[0].lower() == BACKGROUND
+    return tuple(range(1 if has_background else 0, len(class_names)))
 
 
 @dataclass(frozen=True, kw_only=True)

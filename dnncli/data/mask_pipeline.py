@@ -232,7 +232,9 @@ def ordered(loader: MaskLoader, rows: NDArray[np.int64], *, batch_size: int) -> 
     of_pictures = tf.data.Dataset.from_tensor_slices(rows).map(
         load, num_parallel_calls=loader.workers
     )
-    batches = of_pictures.unbatch().batch(batch_size)
+    # Keras takes the end of a pipeline of unknown length for data that ran out.
+    count = tf.data.experimental.assert_cardinality(-(-loader.windows_of(rows) // batch_size))
+    batches = of_pictures.unbatch().batch(batch_size).apply(count)
     return batches.map(lambda *pair: _shaped(loader, *pair)).prefetch(2).with_options(options())
 
 

@@ -273,22 +273,9 @@ def _finished(group: _Group, found: Mapping[int, TrainResult], trained: list[int
     return result
 
 
-def scores_of(run: TrainResult) -> dict[str, float | None]:
-    """Accuracy and macro scores of the validation rows; empty if there are none."""
-    if not run.validation:
-        return {}
-    macro = run.validation["averages"]["macro"]
-    return {
-        "accuracy": run.validation["accuracy"],
-        "precision": macro["precision"],
-        "recall": macro["recall"],
-        **{f"F{beta}": value for beta, value in macro["f"].items()},
-    }
-
-
 def _spread(runs: Sequence[TrainResult]) -> dict[str, dict[str, float | None]]:
     """Mean, standard deviation and range of every score over the runs that have it."""
-    told = [scores_of(run) for run in runs]
+    told = [run.scores for run in runs]
     spread: dict[str, dict[str, float | None]] = {}
     for name in dict.fromkeys(name for scores in told for name in scores):
         values = [value for scores in told if (value := scores.get(name)) is not None]

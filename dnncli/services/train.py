@@ -45,6 +45,24 @@ class TrainResult:
     classes: tuple[str, ...]
     notes: tuple[str, ...]
 
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """The scores of the validation rows by the names people know; empty without such rows."""
+        found = self.validation
+        if not found:
+            return {}
+        if self.task == "edges":
+            return {"ODS": found["ods"], "OIS": found["ois"], "AP": found["ap"]}
+        if self.task == "segment":
+            macro = found["pooled"]["macro"]
+            first = {"pixel accuracy": found["pooled"]["accuracy"]}
+            first |= {"Dice": macro["dice"], "IoU": macro["iou"]}
+        else:
+            macro = found["averages"]["macro"]
+            first = {"accuracy": found["accuracy"]}
+        f_scores = {f"F{beta}": value for beta, value in macro["f"].items()}
+        return first | {word: macro[word] for word in ("precision", "recall")} | f_scores
+
 
 def load_config(
     data: str | Path,

@@ -10,10 +10,13 @@ from dnncli.data.map_codes import VOID
 from dnncli.metrics.masks import mask_counts, mask_report, pixel_pairs
 from dnncli.results import Progress, plain
 from dnncli.rundir import RunDir
+from dnncli.services.evaluation.edges import EdgeOptions, evaluate_edge_maps
 from dnncli.services.job import Outcome
 from dnncli.services.masks.predictor import MaskPredictor
 from dnncli.services.plan import Plan
 from dnncli.training.backup import TrainState
+
+_THRESHOLDS = tuple(step / 20 for step in range(1, 20))
 
 
 def judge_masks(
@@ -37,7 +40,30 @@ def judge_masks(
     if not len(rows):
         return Outcome()
     chosen = {"rows": len(rows), "epoch": state.best_epoch, "by": plan.monitor}
-    return Outcome(validation=_scores(plan, predictor, rows, progress), chosen=chosen)
+    if plan.dataset.task == "segment":
+        return Outcome(validation=_scores(plan, predictor, rows, progress), chosen=chosen)
+    found = _edge_scores(plan, predictor, rows, progress)
+    return Outcome(validation=found, chosen=chosen | {"edge_threshold": found["ods_threshold"]})
+
+
+def _edge_scores(
+    plan: Plan, predictor: MaskPredictor, rows: NDArray[np.int64], progress: Progress
+) -> dict[str, Any]:
+    """ODS, OIS and AP at 19 thresholds: few enough for many pictures."""
+    masks = plan.validation.masks
+    if masks is None:
+        raise ValueError("the validation data has no edges")
+    row_of = {plan.validation.ids[row]: int(row) for row in rows}
+    report = evaluate_edge_maps(
+        list(row_of),
+        lambda name: predictor.shares(row_of[name]),
+        lambda name: [masks.read(row_of[name])],
+        options=EdgeOptions(thresholds=_THRESHOLDS),
+        names=("", ""),
+        progress=progress,
+    )
+    found = {name: getattr(report, name) for name in ("ods", "ois", "ap", "r50")}
+    return plain({"n": len(rows), **found, "ods_threshold": report.edges.ods.threshold})
 
 
 def _scores(
