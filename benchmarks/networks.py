@@ -33,7 +33,7 @@ CONTOURS = {  # 0.96 GMAC each at 256 x 256
         "unet",
         "--set",
         "model.preset=small",
-        *"--set model.options.width=9".split(),
+        *["--set", "model.options.width=9"],
     ],
     "u-carfnet": [
         *_SHORT,
@@ -41,7 +41,7 @@ CONTOURS = {  # 0.96 GMAC each at 256 x 256
         "u-carfnet",
         "--set",
         "model.preset=small",
-        *"--set model.options.width=8".split(),
+        *["--set", "model.options.width=8"],
     ],
 }
 

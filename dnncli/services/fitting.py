@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from dnncli.augmentation.apply import build as build_policy
 from dnncli.augmentation.views import flips_of
 from dnncli.data import pipeline
 from dnncli.data.dataset import SPLITS, ArrayImages, Dataset, Problem
+from dnncli.data.decode import Resize
 from dnncli.data.masks import pixel_counts
 from dnncli.data.normalize import Normalization, fit_normalization
 from dnncli.data.normalize import layers as normalization_layers
@@ -36,7 +37,6 @@ from dnncli.training.loop import Batches, Fit
 from dnncli.training.metrics import ClassScores
 from dnncli.training.recall import AVERAGE_PRECISION, PRECISION_AT_RECALL, RecallJudge
 
-
 _STATISTICS_BATCH = 256  # pictures read at a time when a normalisation is fitted
 CARD_SCHEMA = "dnncli.model/1"
 
@@ -51,7 +51,9 @@ def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener |
     config = plan.config
     listener = listener or Listener()
     form = ImageFormat(
-        height_width=plan.height_width, channels=plan.channels, resize=config.data.resize
+        height_width=plan.height_width,
+        channels=plan.channels,
+        resize=cast(Resize, config.data.resize),
     )
     loader, train_rows = _load(plan.dataset, plan.train_rows, form, plan, progress, listener)
     validation, val_rows = loader, plan.val_rows
@@ -64,7 +66,8 @@ def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener |
         validation, val_rows = _load(plan.validation, val_rows, form, plan, progress, listener)
     plan = _without(plan, train_rows, val_rows)
     normalization = _normalization(plan, loader, train_rows)
-    value_range = known_range(plan.dataset) or measured_range(pipeline.batches_of(loader, train_rows, batch_size=_STATISTICS_BATCH))
+    pictures = partial(pipeline.batches_of, loader, train_rows, batch_size=_STATISTICS_BATCH)
+    value_range = known_range(plan.dataset) or measured_range(pictures())
     network = build_network(
         config.model,
         height_width=plan.height_width,

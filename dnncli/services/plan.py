@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dnncli.augmentation.policies import Policy, load_policy
 from dnncli.config import TrainConfig
-from dnncli.data.dataset import ArrayImages, Dataset
+from dnncli.data.dataset import ArrayImages, Dataset, Problem
 from dnncli.data.detect import open_dataset
 from dnncli.data.health import health
 from dnncli.data.shapes import default_channels, default_image_size
@@ -164,7 +164,7 @@ def make_plan(
 
 def _open_split(
     config: TrainConfig, *, split: Path | None, progress: Progress
-) -> tuple[Dataset, Dataset, Sequence[str]]:
+) -> tuple[Dataset, Dataset, Sequence[Problem]]:
     """The data set with its split, the data set of the validation rows, and notes on the split."""
     data = config.data
     dataset = _open(

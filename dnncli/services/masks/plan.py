@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from dnncli import registry
 from dnncli.augmentation.policies import Policy
 from dnncli.config import TrainConfig
-from dnncli.data.dataset import ArrayImages, Dataset, Task
+from dnncli.data.dataset import ArrayImages, Dataset, Task, judged
 from dnncli.data.detect import find_task, open_dataset
 from dnncli.data.masks import pixel_counts
+from dnncli.data.split import apply_split
 from dnncli.errors import ConfigError, DataError
 from dnncli.results import Progress
 from dnncli.services import regime
@@ -131,7 +132,8 @@ def open_masks_of(
         classes=classes,
         progress=progress,
     )
-    return annotated_dataset(targets, progress=progress)
+    dataset = annotated_dataset(targets, progress=progress)
+    return apply_split(dataset, Path(split)) if split else dataset
 
 
 def settle_goal(
@@ -144,7 +146,7 @@ def settle_goal(
         ConfigError: if a class weight is of no class.
     """
     counts = pixel_counts(dataset, train_rows, progress=progress)
-    if not counts[1:].any():
+    if not counts[list(judged(dataset.class_names))].any():
         raise DataError(
             f"{config.data.path}: the masks of all {len(train_rows)} training pictures are empty: "
             "there is nothing to learn."
