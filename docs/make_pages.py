@@ -16,7 +16,7 @@ from dnncli.cli.app import app
 COMMANDS = (
     *((), ("data", "inspect"), ("data", "convert"), ("data", "split"), ("augment",)),
     *(("train",), ("eval",), ("predict",), ("threshold",), ("consensus",)),
-    ("models",),
+    *(("explain",), ("models",)),
 )
 FLAGS = ", ".join(f"`--{flag.replace('_', '-')}` (`{key}`)" for flag, key in config.FLAGS.items())
 NOTE = "Written by `make docs`; a test compares."

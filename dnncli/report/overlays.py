@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.decode import scaled
+from dnncli.data.decode import LUMA, scaled
 from dnncli.report.canvas import COLOURS, FAINT, drawn
 from dnncli.results import written
 
@@ -103,26 +103,29 @@ def to_unit(values: NDArray[np.floating], *, lowest: float | None = 0.0) -> NDAr
 
 
 def overlay(picture: NDArray, heat: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """The picture, the more coloured the larger the map: (H, W, 3) of its own size.
+    """The picture in grey, the more coloured the larger the map: (H, W, 3) of its own size.
+
+    In grey, because the yellow of a flower could not be told from that of a large value.
 
     Args:
         picture: (H, W) or (H, W, 1 or 3); other than 8-bit values are scaled.
-        heat: (H, W) in [0, 1]; the picture is as it is where it is 0 or NaN.
+        heat: (H, W) in [0, 1]; there is no colour where it is 0 or NaN.
     """
     from matplotlib import colormaps
 
-    base = rgb(picture).astype(np.float32)
+    base = grey(picture).astype(np.float32)[..., None]
     level = np.nan_to_num(np.clip(heat, 0, 1))
     colour = colormaps[_COLOURS](level)[..., :3].astype(np.float32) * 255
     share = (_STRONGEST * level)[..., None]
     return np.round(base * (1 - share) + colour * share).astype(np.uint8)
 
 
-def rgb(picture: NDArray) -> NDArray[np.uint8]:
-    """(H, W, 3) bytes of a picture that is (H, W), or has 1, 3 or more channels."""
+def grey(picture: NDArray) -> NDArray[np.uint8]:
+    """(H, W) bytes of a picture that is (H, W), or has 1, 3 or more channels."""
     values = picture if picture.dtype == np.uint8 else scaled(picture)
-    values = values[..., None] if values.ndim == 2 else values
-    return np.repeat(values[..., :1], 3, axis=2) if values.shape[2] < 3 else values[..., :3]
+    if values.ndim == 2 or values.shape[2] < 3:
+        return values.reshape(*values.shape[:2], -1)[..., 0]
+    return np.round(values[..., :3] @ np.array(LUMA) / sum(LUMA)).astype(np.uint8)
 
 
 def write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -155,7 +158,7 @@ def gates_plot(path: Path, gates: Mapping[str, NDArray[np.floating]], *, title: 
             order = np.argsort(-rows.mean(axis=0), kind="stable")
             places = np.arange(len(order)) + 1
             mean = rows.mean(axis=0)[order]
-            axes.bar(places, mean, width=1.0, color=COLOURS[0])
+            axes.stairs(mean, np.arange(len(order) + 1) + 0.5, fill=True, color=COLOURS[0])
             if len(rows) > 1:
                 low, high = rows.min(axis=0)[order], rows.max(axis=0)[order]
                 axes.vlines(places, low, high, color=COLOURS[1], linewidth=0.8)

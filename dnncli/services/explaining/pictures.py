@@ -3,6 +3,7 @@
 Shapes: H x W pixels, c channels.
 """
 
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -69,8 +70,9 @@ def subjects(
     """
     chosen: list[tuple[Dataset, int]] = []
     notes: list[str] = []
-    named = [str(image) for image in images if not Path(image).exists()]
-    sets: list[str | Path | None] = [image for image in images if Path(image).exists()]
+    there = [Path(image).exists() or _matches(str(image)) for image in images]
+    named = [str(image) for image, found in zip(images, there) if not found]
+    sets: list[str | Path | None] = [image for image, found in zip(images, there) if found]
     if named:
         chosen += _by_id(model, named, on_bad=on_bad, progress=progress)
     for data in sets if images else [None]:
@@ -83,6 +85,11 @@ def subjects(
         Subject(dataset=dataset, row=row, name=_name(dataset, row, used)) for dataset, row in chosen
     ]
     return found, tuple(dict.fromkeys(notes))
+
+
+def _matches(pattern: str) -> bool:
+    """Whether files match a pattern such as "shards/train-*"."""
+    return glob.has_magic(pattern) and bool(glob.glob(pattern, recursive=True))  # noqa: PTH207
 
 
 def _of_set(
@@ -123,8 +130,9 @@ def _by_id(
         raise DataError("No such picture files or folders:", problems)
     dataset = open_for(model, None, on_bad=on_bad, progress=progress).dataset
     places = {name: row for row, name in enumerate(dataset.ids)}
-    wrong = [f"'{name}'.{suggest(name, dataset.ids)}" for name in named if name not in places]
+    wrong = [f"'{name}'." for name in named if name not in places]
     if wrong:
+        wrong[0] += suggest(wrong[0][1:-2], dataset.ids)  # of all ids: one takes long enough
         raise DataError(
             f"No such picture files or folders, nor ids of {data_of(run)}, the run's data set "
             f"(an id is such as '{dataset.ids[0]}'):",

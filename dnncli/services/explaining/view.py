@@ -127,30 +127,31 @@ class Viewer:
         parts = self._parts
         names = [*parts.gates, *parts.spatial] if ATTENTION in self._wanted else []
         names += parts.sides if SIDES in self._wanted else []
-        probs, found = outputs_of(self._network, values, names=names)
-        target = self._target(probs, place)
-        seen = {"peak": None, "strength": None}
+        shown: dict[str, Any] = {"peak": None, "strength": None}
         if any(name in (AUTO, *CAMS) for name in self._wanted):
-            heat, seen = self._heat(values, place, target)
+            seen = self._look(values, place)
+            probs, target = seen.probs, seen.target
+            heat, shown = self._heat(seen, place)
             files[f"{self._cam}/{subject.name}.png"] = overlay(picture, to_unit(heat))
+            _, found = outputs_of(self._network, values, names=names) if names else (None, {})
+        else:
+            probs, found = outputs_of(self._network, values, names=names)
+            target = self._target(probs, place)
         for name in parts.sides if SIDES in self._wanted else ():
             shares = side_shares(found[name], class_index=target.class_index)
             files[f"{SIDES}/{subject.name}.{name}.png"] = _grey(at_picture(shares, place))
-        if ATTENTION in self._wanted:
-            for name in parts.spatial:
-                heat = at_picture(found[name][..., 0], place)
-                stretched = to_unit(heat, lowest=None)
-                files[f"{ATTENTION}/{subject.name}.{name}.png"] = overlay(picture, stretched)
-            self._keep_gates(subject, found)
-        for name, shown in files.items():
-            write_picture(self._folder / name, shown)
-        bars = [f"{ATTENTION}/{subject.name}.png"] if self._rows else []
+        for name in parts.spatial if ATTENTION in self._wanted else ():
+            heat = to_unit(at_picture(found[name][..., 0], place), lowest=None)
+            files[f"{ATTENTION}/{subject.name}.{name}.png"] = overlay(picture, heat)
+        bars = self._keep_gates(subject, found) if ATTENTION in self._wanted else ()
+        for name, shades in files.items():
+            write_picture(self._folder / name, shades)
         return {
             "id": subject.id,
             "truth": subject.truth,
             "explained": self._card["classes"][target.class_index],
             **self._answer(probs, target, place),
-            **seen,
+            **shown,
             "files": (*files, *bars),
         }
 
@@ -161,13 +162,18 @@ class Viewer:
             place.inside.cut(inside)[:] = True
         return target_of(probs, class_index=self._class_index, inside=inside)
 
-    def _heat(
-        self, values: NDArray[np.float32], place: Placement, target: Target
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """(H, W) map over the picture, and its peak."""
+    def _look(self, values: NDArray[np.float32], place: Placement) -> Pass:
         if self.layer is None:
             self.layer = feature_layer(self._network, values)
-        seen = look(self._network, values, layer=self.layer, choose=lambda _: target)
+        return look(
+            self._network,
+            values,
+            layer=self.layer,
+            choose=lambda probs: self._target(probs, place),
+        )
+
+    def _heat(self, seen: Pass, place: Placement) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """(H, W) map over the picture, and its peak."""
         if self._cam is None:
             self._cam = self._which_cam(seen)
         heat = at_picture((grad_cam if self._cam == CAMS[0] else hires_cam)(seen), place)
@@ -201,15 +207,19 @@ class Viewer:
         mean = float(probs[target.pixels, target.class_index].mean())
         return {"probability": mean, "pixels": int(decided.sum())}
 
-    def _keep_gates(self, subject: Subject, found: Mapping[str, NDArray[np.float32]]) -> None:
+    def _keep_gates(
+        self, subject: Subject, found: Mapping[str, NDArray[np.float32]]
+    ) -> tuple[str, ...]:
+        """Remember and draw the gates of one picture; the file that was written."""
         gates = {name: found[name].ravel() for name in self._parts.gates}
         if not gates:
-            return
+            return ()
         self._ids.append(subject.id)
         for name, row in gates.items():
             self._rows.setdefault(name, []).append(row)
-        path = self._folder / ATTENTION / f"{subject.name}.png"
-        gates_plot(path, gates, title=f"Gates for {subject.id}")
+        file = f"{ATTENTION}/{subject.name}.png"
+        gates_plot(self._folder / file, gates, title=f"Gates for {subject.id}")
+        return (file,)
 
 
 def _grey(shares: NDArray[np.floating]) -> NDArray[np.uint8]:
