@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _LARGEST_MATRIX = 14  # classes; a larger confusion matrix fits no terminal
 _NAMED = 5  # pictures in a line
 _WORST = 5  # pictures in a table
+_NEAR = ("outline", "whole")  # parts of a class that need only be near
 
 number = output.number
 
@@ -41,6 +42,17 @@ def show_masks(report: "MaskEval") -> None:
         _by_picture(report),
         title="By picture: mean over the pictures",
     )
+    output.table(
+        ["said everywhere", "pixel accuracy", "Dice", "IoU", "mean Dice", "mean IoU"],
+        _baselines(report),
+        title="To beat: one class everywhere" + (", mean of the classes" if len(rows) > 1 else ""),
+    )
+    unit = "of the diagonal" if report.tolerance < 1 else "pixels"
+    output.table(
+        ["class", *(f"{part} {name}" for part in _NEAR for name in ("F", "mean F"))],
+        _near(report),
+        title=f"Within {report.tolerance:g} {unit}",
+    )
     output.lines(_below(report))
     if len(report.confusion.classes) <= _LARGEST_MATRIX:
         output.lines(["Where the pixels of each class went, in percent (rows: truth)"])
@@ -62,7 +74,9 @@ def _headline(report: "MaskEval") -> Iterator[tuple[str, str]]:
     yield "pictures", f"{number(report.n)} ({report.target})"
     void = f", {number(report.ignored)} more are void" if report.ignored else ""
     yield "pixels", f"{number(report.pixels)}{void}"
-    yield "pixel accuracy", number(report.pooled.accuracy)
+    constant, baseline = max(report.baselines.items(), key=lambda entry: entry[1].accuracy)
+    beside = f" ({constant} everywhere: {number(baseline.accuracy)})"
+    yield "pixel accuracy", f"{number(report.pooled.accuracy)}{beside}"
     if report.undecided:
         yield "undecided pixels", number(report.undecided)
     if report.threshold is not None:
@@ -102,7 +116,35 @@ def _by_picture(report: "MaskEval") -> list[list[str]]:
     return rows
 
 
+def _baselines(report: "MaskEval") -> list[list[str]]:
+    """The class that matters if there is one, else the mean of the classes."""
+    rows = []
+    for name, entry in report.baselines.items():
+        scores = entry.macro if report.positive is None else entry.per_class[report.positive]
+        values = (scores.dice, scores.iou, scores.image_dice, scores.image_iou)
+        rows.append([name, number(entry.accuracy), *map(number, values)])
+    return rows
+
+
+def _near(report: "MaskEval") -> list[list[str]]:
+    return [
+        [
+            name,
+            *(
+                number(value)
+                for part in _NEAR
+                for value in (getattr(entry, part).f, getattr(entry, part).image_f)
+            ),
+        ]
+        for name, entry in report.near.items()
+    ]
+
+
 def _below(report: "MaskEval") -> Iterator[str]:
+    yield (
+        "Within ...: a pixel is right if one of its class is that near; of the outline (boundary "
+        "F) or of the whole class (for thin ones)."
+    )
     empty = sum(entry.images.n_correctly_empty for entry in report.per_class.values())
     if empty:
         counted = "left out" if report.undefined == "skip" else f"counted as {report.undefined}"

@@ -79,6 +79,14 @@ def near_counts(
     return NearCounts(**{name: np.concatenate(part) for name, part in zip(names, zip(*parts))})
 
 
+def stacked(pictures: Sequence[NearCounts]) -> NearCounts:
+    """The counts (C,) of N pictures as (N, C)."""
+    names = ("predicted", "predicted_near", "true", "true_near")
+    return NearCounts(
+        **{name: np.stack([getattr(entry, name) for entry in pictures]) for name in names}
+    )
+
+
 def near_scores(counts: NearCounts, *, undefined: Undefined = "skip") -> tuple[NearScores, ...]:
     """The scores of each class, of all pictures together and as a mean over the pictures.
 

@@ -3,8 +3,6 @@
 Shapes: N pictures, T thresholds, B draws.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +22,7 @@ def edge_intervals(
     best: NDArray[np.int64],
     confidence: float,
     seed: int = 0,
-) -> Mapping[str, Interval] | None:
+) -> dict[str, Interval] | None:
     """Percentile bootstrap intervals of ODS (of the T thresholds themselves) and OIS.
 
     Args:

@@ -85,8 +85,8 @@ def _between(
 
 def _fading(size: int) -> NDArray[np.float64]:
     """(size,) 1 in the middle, falling to 0 over the last five pixels of both ends."""
-    place = np.arange(size)
-    return np.minimum(np.minimum(place, size - 1 - place) / _FADE, 1)
+    place, reach = np.arange(size), max(min(_FADE, size // 2), 1)
+    return np.minimum(np.minimum(place, size - 1 - place) / reach, 1) if size > 1 else np.ones(1)
 
 
 def thin(edges: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -75,8 +75,13 @@ def pixel_pairs(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> P
     """
     if truth.shape != predicted.shape:
         raise ValueError(f"masks must have one shape. Got {truth.shape} and {predicted.shape}.")
-    if truth.dtype == predicted.dtype == np.uint8:
-        return _cells(truth, predicted, np.arange(_BYTE), np.arange(_BYTE))
+    low = min(int(mask.min(initial=0)) for mask in (truth, predicted))
+    high = max(int(mask.max(initial=0)) for mask in (truth, predicted))
+    if high - low <= _BYTE:  # bytes, and one number for what is void
+        values = np.arange(low, high + 1)
+        return _cells(
+            truth.astype(np.int64) - low, predicted.astype(np.int64) - low, values, values
+        )
     true_values, true_codes = np.unique(truth, return_inverse=True)
     values, codes = np.unique(predicted, return_inverse=True)
     return _cells(true_codes, codes, true_values, values)
@@ -85,7 +90,7 @@ def pixel_pairs(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> P
 def _cells(
     true_codes: NDArray, codes: NDArray, true_values: NDArray, values: NDArray
 ) -> PixelPairs:
-    cells = true_codes.ravel().astype(np.int64)
+    cells = true_codes.ravel().astype(np.int64)  # a copy
     cells *= len(values)
     cells += codes.ravel()
     if len(true_values) * len(values) <= max(_BYTE**2, cells.size):

@@ -161,6 +161,7 @@ def evaluate(
             betas=betas,
             undefined=undefined,
             confidence=confidence,
+            tolerance=tolerance,
             positive=positive,
             fail_under=fail_under,
             normalize_ids=normalize_ids,
@@ -174,6 +175,11 @@ def evaluate(
     if binary or ignore is not None:
         raise ConfigError(
             f"{target}: is no folder or .npz of masks; --binary and --ignore are for masks."
+        )
+    if edges or tolerance is not None or not nms:
+        raise ConfigError(
+            f"{target}: is no folder or .npz of maps; --edges, --tolerance and --no-nms are for "
+            "edges and masks."
         )
     options = checked(
         classes=classes,

@@ -6,6 +6,8 @@ from dnncli.metrics.scores import BETA_LIMITS
 from dnncli.metrics.thresholds import Share, exact_share
 from dnncli.registry import unknown
 
+_FARTHEST = 1000  # pixels
+
 
 def word_problems(words: Mapping[str, tuple[str | None, Sequence[str | None]]]) -> list[str]:
     """Options that have no such value.
@@ -52,6 +54,16 @@ def confidence_problems(confidence: float) -> list[str]:
     if 0 < confidence < 1:
         return []
     return [f"--confidence {confidence:g}: must lie between 0 and 1, as in 0.95."]
+
+
+def tolerance_problems(tolerance: float | None) -> list[str]:
+    """A tolerance that is none."""
+    if tolerance is None or 0 <= tolerance <= _FARTHEST:
+        return []
+    return [
+        f"--tolerance {tolerance:g}: must be a share of the diagonal such as 0.0075, or from "
+        f"1 to {_FARTHEST} pixels."
+    ]
 
 
 def share_problems(option: str, value: Share, *, one: bool = True) -> list[str]:

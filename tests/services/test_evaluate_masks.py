@@ -182,7 +182,7 @@ def test_options_that_do_not_fit_are_refused_and_nothing_is_written(
 
 
 def test_masks_without_a_truth_and_mask_options_without_masks_are_refused(tmp_path, masks):
-    with pytest.raises(ConfigError, match="true ones by --truth MASKS"):
+    with pytest.raises(ConfigError, match="true ones by --truth PATH"):
         evaluate(masks("model", {"a": "01"}))
     (tmp_path / "p.csv").write_text("id,label\na,x\n")
     with pytest.raises(ConfigError, match="--binary and --ignore are for masks"):

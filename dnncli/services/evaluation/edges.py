@@ -20,11 +20,15 @@ from dnncli.services.evaluation.edge_folder import write_edge_folder
 from dnncli.services.evaluation.edge_result import EdgeBaseline, EdgeDetails, EdgeEval, EdgeImage
 from dnncli.services.evaluation.folder import SCHEMA
 from dnncli.services.evaluation.gates import Gate, met, parse_gate, parse_gates
-from dnncli.services.option_problems import confidence_problems, not_for, word_problems
+from dnncli.services.option_problems import (
+    confidence_problems,
+    not_for,
+    tolerance_problems,
+    word_problems,
+)
 
 _GATES = ("ods", "ois", "ap", "r50")
 _FORM = "ods=VALUE, ois=VALUE, ap=VALUE or r50=VALUE"
-_LARGEST = 1000  # pixels of a tolerance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +83,6 @@ def checked_edges(
         gates=gates,
         nfc=normalize_ids == "nfc",
     )
-
-
-def tolerance_problems(tolerance: float | None) -> list[str]:
-    """A tolerance that is none."""
-    if tolerance is None or 0 <= tolerance <= _LARGEST:
-        return []
-    return [
-        f"--tolerance {tolerance:g}: must be a share of the diagonal such as {TOLERANCE}, or from "
-        f"1 to {_LARGEST} pixels."
-    ]
 
 
 def _parse_edge_gate(text: str) -> Gate:

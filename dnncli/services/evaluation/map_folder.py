@@ -35,12 +35,15 @@ def write_mask_files(folder: Path, report: MaskEval) -> None:
 def _per_class(report: MaskEval) -> Iterable[list[Any]]:
     betas = list(report.pooled.micro.f)
     images = ("image_dice", "image_iou", *_IMAGES)
-    yield ["class", "value", *_SCORES, *(f"f{beta}" for beta in betas), *_COUNTS, *images]
+    near = ("outline_f", "outline_image_f", "whole_f", "whole_image_f")
+    yield ["class", "value", *_SCORES, *(f"f{beta}" for beta in betas), *_COUNTS, *images, *near]
     for name, entry in report.per_class.items():
         cells = [getattr(entry, key) for key in _SCORES]
         cells += [entry.f[beta] for beta in betas]
         cells += [getattr(entry, key) for key in _COUNTS]
         cells += [getattr(entry.images, key) for key in ("dice", "iou", *_IMAGES)]
+        parts = (report.near[name].outline, report.near[name].whole)
+        cells += [value for part in parts for value in (part.f, part.image_f)]
         yield [name, report.values[name], *cells]
 
 

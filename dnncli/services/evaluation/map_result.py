@@ -3,10 +3,20 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dnncli.metrics.boundary import NearScores
+from dnncli.metrics.mask_baseline import Baseline
 from dnncli.metrics.mask_result import ClassMasks, ImageReport, MaskMeans, PooledMasks
 from dnncli.metrics.report import Confusion
 from dnncli.metrics.scores import Undefined
 from dnncli.services.evaluation.gates import GateResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearClass:
+    """Scores of one class in which a pixel is right if one of its class is near."""
+
+    outline: NearScores  # of the outlines: boundary F
+    whole: NearScores  # of all pixels of the class, for thin ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +44,9 @@ class MaskEval:
     images: MaskMeans  # means by picture, averaged over the classes
     per_image: tuple[ImageReport, ...]
     confusion: Confusion  # pixels; numbers that are no class of the scores are `background`
+    tolerance: float  # of `near`; below 1 a share of the diagonal, else pixels
+    near: dict[str, NearClass]  # by class: where pixels only need to be near
+    baselines: dict[str, Baseline]  # by the class that is said everywhere
     missed: list[str] | None  # pictures whose positive class was not found at all
     gates: tuple[GateResult, ...]
     out: Path | None

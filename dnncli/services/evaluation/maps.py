@@ -12,7 +12,10 @@ from dnncli.data.map_classes import check_alike
 from dnncli.data.map_codes import BACKGROUND, VOID, MaskCode, Seen, first_ids, mask_code
 from dnncli.data.maps import Maps, match_maps, open_maps
 from dnncli.errors import ConfigError, DataError
+from dnncli.metrics.boundary import NearCounts, near_counts, near_scores, stacked
 from dnncli.metrics.counts import in_precision
+from dnncli.metrics.edge_counts import TOLERANCE, pixels_of
+from dnncli.metrics.mask_baseline import baselines
 from dnncli.metrics.mask_intervals import FEWEST
 from dnncli.metrics.masks import (
     PixelPairs,
@@ -27,13 +30,14 @@ from dnncli.services.evaluation.folder import SCHEMA
 from dnncli.services.evaluation.gates import Gate, parse_gates
 from dnncli.services.evaluation.map_folder import write_mask_folder
 from dnncli.services.evaluation.map_gates import judge_masks, mask_gate_problems, parse_mask_gate
-from dnncli.services.evaluation.map_result import MaskEval
+from dnncli.services.evaluation.map_result import MaskEval, NearClass
 from dnncli.services.evaluation.options import no_class
 from dnncli.services.option_problems import (
     beta_problems,
     class_problems,
     confidence_problems,
     not_for,
+    tolerance_problems,
     word_problems,
 )
 
@@ -49,6 +53,7 @@ class MaskOptions:
     betas: tuple[float, ...]
     undefined: Undefined
     confidence: float  # of the intervals, in (0, 1)
+    tolerance: float  # below 1 a share of the diagonal, else pixels
     positive: str | None
     gates: tuple[Gate, ...]
     nfc: bool
@@ -63,6 +68,7 @@ def checked_masks(
     betas: Sequence[float],
     undefined: str,
     confidence: float,
+    tolerance: float | None,
     positive: str | None,
     fail_under: Sequence[str],
     normalize_ids: str,
@@ -81,6 +87,7 @@ def checked_masks(
         {"undefined": (undefined, UNDEFINED), "normalize-ids": (normalize_ids, NORMALIZE_IDS)}
     )
     problems += [*beta_problems(betas), *confidence_problems(confidence), *class_problems(classes)]
+    problems += tolerance_problems(tolerance)
     if threshold is not None and not 0 <= threshold <= 1:
         problems.append(
             f"--threshold {threshold:g}: must lie between 0 and 1; of 8 bits, the level / 255."
@@ -100,6 +107,7 @@ def checked_masks(
         betas=tuple(dict.fromkeys(map(float, (*betas, *of_gates)))),
         undefined=undefined,  # type: ignore[arg-type]
         confidence=confidence,
+        tolerance=TOLERANCE if tolerance is None else tolerance,
         positive=positive,
         gates=gates,
         nfc=normalize_ids == "nfc",
@@ -132,17 +140,20 @@ def evaluate_masks(
     )
     true, predicted = _with_void(true, predicted, ignore=options.ignore)
     warnings = match_maps(true, [predicted], extra="leave")
-    pairs = _read_pairs(true, predicted, threshold=options.threshold, progress=progress)
-    code = _code(true, predicted, pairs, options)
-    check_positive(code, options)
-    pictures = [_folded(picture, code) for picture in pairs.values()]
-    report = _report(
-        pictures,
+    code = _code(true, predicted, options, progress)
+
+    def read(map_id: str) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        truth_mask, mask = _pair(true, predicted, map_id, options.threshold)
+        return code.folded(truth_mask), code.folded(mask)
+
+    report = score_masks(
         true.ids,
+        read,
         code=code,
         options=options,
         names=(str(target), str(truth)),
         warnings=warnings,
+        progress=progress,
     )
     report = replace(report, out=folder)
     if folder is not None:
@@ -176,15 +187,36 @@ def score_masks(
         ConfigError: if there is no such positive class, or no class of a gate.
     """
     check_positive(code, options)
-    pictures = []
+    pictures, near = [], []
     for done, map_id in enumerate(ids, start=1):
-        pictures.append(pixel_pairs(*read(map_id)))
+        pair = read(map_id)
+        pictures.append(pixel_pairs(*pair))
+        near.append(_near(*pair, code=code, tolerance=options.tolerance))
         progress("Comparing masks", done, len(ids))
-    return _report(pictures, ids, code=code, options=options, names=names, warnings=warnings)
+    return _report(pictures, near, ids, code=code, options=options, names=names, warnings=warnings)
+
+
+def _near(
+    truth: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+    *,
+    code: MaskCode,
+    tolerance: float,
+) -> tuple[NearCounts, NearCounts]:
+    """Counts of the outlines, and of all pixels."""
+    distance = pixels_of(tolerance, truth.shape)
+    outlines, whole = (
+        near_counts(
+            truth, predicted, values=code.values, distance=distance, outlines=outlines, void=VOID
+        )
+        for outlines in (True, False)
+    )
+    return outlines, whole
 
 
 def _report(
     pictures: Sequence[PixelPairs],
+    near: Sequence[tuple[NearCounts, NearCounts]],
     ids: Sequence[str],
     *,
     code: MaskCode,
@@ -226,6 +258,21 @@ def _report(
         confusion=mask_confusion(
             pictures, values=code.values, classes=code.class_names, rest=BACKGROUND
         ),
+        tolerance=options.tolerance,
+        near={
+            name: NearClass(outline=outline, whole=whole)
+            for name, outline, whole in zip(
+                code.class_names,
+                *(near_scores(stacked(part), undefined=options.undefined) for part in zip(*near)),
+            )
+        },
+        baselines=baselines(
+            counts,
+            values=code.values,
+            classes=code.class_names,
+            rest=BACKGROUND,
+            undefined=options.undefined,
+        ),
         missed=None
         if positive is None
         else [
@@ -252,44 +299,39 @@ def _with_void(true: Maps, predicted: Maps, *, ignore: int | None) -> tuple[Maps
     return true, predicted
 
 
-def _read_pairs(
-    true: Maps, predicted: Maps, *, threshold: float | None, progress: Progress
-) -> dict[str, PixelPairs]:
-    """The pairs of every picture, in the order of the truth; void numbers are VOID."""
-    pairs = {}
+def _pair(
+    true: Maps, predicted: Maps, map_id: str, threshold: float | None
+) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """True and predicted mask of one picture as they are stored; void numbers are VOID."""
+    values = predicted.read(map_id)
+    if threshold is not None:
+        values = (values >= in_precision(threshold, values.dtype)).astype(np.uint8)
+    return _voided(true.read(map_id), true.void), _voided(values, predicted.void)
+
+
+def _voided(values: NDArray[np.integer], void: int | None) -> NDArray[np.integer]:
+    return values if void is None else np.where(values == void, VOID, values.astype(np.int64))
+
+
+def _code(true: Maps, predicted: Maps, options: MaskOptions, progress: Progress) -> MaskCode:
+    """What the numbers mean; every mask is read for it."""
+    if not options.classes:
+        check_alike([true, predicted])
+    numbers: dict[str, tuple[NDArray, ...]] = {}
     problems = []
     for done, map_id in enumerate(true.ids, start=1):
         try:
-            values = predicted.read(map_id)
-            if threshold is not None:
-                values = (values >= in_precision(threshold, values.dtype)).astype(np.uint8)
-            found = pixel_pairs(true.read(map_id), values)
-            pairs[map_id] = PixelPairs(
-                truth=_voided(found.truth, true.void),
-                predicted=_voided(found.predicted, predicted.void),
-                counts=found.counts,
-            )
+            pair = _pair(true, predicted, map_id, options.threshold)
+            numbers[map_id] = tuple(np.unique(part) for part in pair)
         except DataError as error:
             problems.append(str(error))
-        progress("Comparing masks", done, len(true.ids))
+        progress("Reading masks", done, len(true.ids))
     if problems:
         raise DataError("Maps that cannot be used:", problems)
-    return pairs
-
-
-def _voided(values: np.ndarray, void: int | None) -> np.ndarray:
-    return values if void is None else np.where(values == void, VOID, values)
-
-
-def _code(
-    true: Maps, predicted: Maps, pairs: dict[str, PixelPairs], options: MaskOptions
-) -> MaskCode:
-    if not options.classes:
-        check_alike([true, predicted])
     whose = true if true.class_names else predicted
     seen = [
-        Seen(path=true.path, values=first_ids({key: p.truth for key, p in pairs.items()})),
-        Seen(path=predicted.path, values=first_ids({key: p.predicted for key, p in pairs.items()})),
+        Seen(path=maps.path, values=first_ids({key: pair[side] for key, pair in numbers.items()}))
+        for side, maps in enumerate((true, predicted))
     ]
     return mask_code(
         seen,
@@ -298,10 +340,6 @@ def _code(
         binary=options.binary,
         void=true.void if options.classes else whose.void,
     )
-
-
-def _folded(pairs: PixelPairs, code: MaskCode) -> PixelPairs:
-    return replace(pairs, truth=code.folded(pairs.truth), predicted=code.folded(pairs.predicted))
 
 
 def check_positive(code: MaskCode, options: MaskOptions) -> None:
