@@ -147,6 +147,8 @@ def check_alike(sets: Sequence[Maps]) -> None:
         [name for place, name in enumerate(maps.class_names) if place != maps.void]
         for maps in named
     ]
+    if any(len(names) == 1 for names in classes):  # a name alone is that of the foreground
+        classes = [names[-1:] if len(names) == 2 else names for names in classes]
     if any(names != classes[0] for names in classes):
         lines = [f"{maps.path}: {', '.join(maps.class_names)}" for maps in named]
         raise DataError("Classes differ. Say which hold with --classes:", lines)

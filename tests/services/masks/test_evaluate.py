@@ -53,6 +53,14 @@ def test_the_written_masks_get_the_same_scores(dark, data, tmp_path):
     }
 
 
+def test_predictions_fit_to_masks_that_name_their_background_too(dark, data, tmp_path):
+    (data / "classes.json").write_text('{"classes": ["background", "crack"]}')
+    dnncli.predict(dark, data, out=tmp_path / "out")
+    found = dnncli.evaluate(tmp_path / "out", truth=data / "masks")
+    assert found.per_class["crack"].tp == 54
+    assert found.classes == ("background", "crack")
+
+
 def test_pictures_that_are_not_all_right_are_drawn(dark, data, tmp_path):
     dnncli.evaluate(dark, data, out=tmp_path / "out")
     files = list((tmp_path / "out" / "worst").iterdir())
