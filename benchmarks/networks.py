@@ -1,12 +1,12 @@
 """Networks against each other at equal cost: several seeds, one core each, two at a time.
 
-    python benchmarks/networks.py attention DATA [SEEDS]     # none, SE, ECA, CBAM in the default cnn
-    python benchmarks/networks.py contours DATA [SEEDS]      # U-CARFnet and U-Net, equal multiply-adds
+    python benchmarks/networks.py attention DATA [SEEDS]   # none, SE, ECA, CBAM in the default cnn
+    python benchmarks/networks.py contours DATA [SEEDS]    # U-CARFnet and U-Net, equal cost
 
-Every run trains with its own seed, split and initial weights, lets validation rows choose the epoch,
-and is scored once on the test rows. The table has the mean over the seeds, and the 95 % interval of
-the paired difference to the first network (Student's t over the seeds). What was trained already is
-not trained again: the runs lie in runs/networks/.
+Every run trains with its own seed, split and initial weights, lets validation rows choose the
+epoch, and is scored once on the test rows. The table has the mean over the seeds, and the 95 %
+interval of the paired difference to the first network (Student's t over the seeds). What was
+trained already is not trained again: the runs lie in runs/networks/.
 """
 
 import concurrent.futures
@@ -18,11 +18,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+from scipy import stats  # noqa: TID253
 
 RUNS = Path("runs/networks")
 ATTENTION = {
-    kind: ["--attention", kind, "--epochs", "12", "--set", "run.tensorboard=false"]
+    kind: ["--attention", kind, "--epochs", "6", "--set", "run.tensorboard=false"]
     for kind in ("none", "se", "eca", "cbam")
 }
 _SHORT = ["--task", "segment", "--set", "fit.batch_size=4", "--set", "run.tensorboard=false"]

@@ -139,7 +139,6 @@ def train(
     Example: dnncli train sample_data/fashion_mini --epochs 20 --out runs/fashion
     """
     from dnncli.config import parse_setting, parse_size
-    from dnncli.errors import ConfigError
     from dnncli.services.seeds import SeedsResult
     from dnncli.services.train import TrainResult
     from dnncli.services.train import train as run

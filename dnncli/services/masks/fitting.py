@@ -33,9 +33,7 @@ from dnncli.training.mask_metrics import PixelScores
 _STATISTICS_BATCH = 16  # pictures read at a time when a normalisation is fitted
 
 
-def prepare_masks(
-    plan: Plan, run: RunDir, *, progress: Progress, listener: Listener | None
-) -> Job:
+def prepare_masks(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener | None) -> Job:
     """Decode and check pictures and masks, fit the normalisation, build the network.
 
     Raises:
