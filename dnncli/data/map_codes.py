@@ -24,8 +24,8 @@ _BINARY = (
 )
 _FEW = 2  # classes; of more, numbers up to 255 may be levels of grey
 _GREY = (
-    "Grey edges and probabilities have no classes: eval decides predictions by --threshold, "
-    "consensus averages by --method mean."
+    "Grey edges and probabilities have no classes: eval scores edges by --edges and decides "
+    "probabilities by --threshold, consensus averages by --method mean."
 )
 
 
@@ -126,8 +126,9 @@ def _check_undeclared(seen: Sequence[Seen], present: Sequence[int]) -> None:
         most = max(seen, key=lambda source: len(source.values))
         raise DataError(
             f"{most.path}: {len(most.values)} different numbers, from {min(most.values)} to "
-            f"{max(most.values)}, too many for class numbers. Grey levels and shares are judged by "
-            "eval --threshold 0.5, and joined by consensus --method mean; if they are classes, "
+            f"{max(most.values)}, too many for class numbers. Edge maps are judged by eval "
+            "--edges, other shares by eval --threshold 0.5, and both are joined by consensus "
+            "--method mean; if they are classes, "
             "declare --classes."
         )
 

@@ -67,19 +67,27 @@ def edge_counts(
     matched = [np.zeros(len(line), bool) for line in lines]
     count_r = np.zeros(len(lines), np.int64)
     for true_places in drawn:
+        found, matched_here = 0, np.zeros(0, bool)
         pairs = near_pairs(
             _points(places, edge_map.shape),
             _points(true_places, edge_map.shape),
             max_distance=pixels_of(tolerance, edge_map.shape),
         )
         for step, line in enumerate(rows):
+            if step and np.array_equal(line, rows[step - 1]):  # as in maps of few levels
+                count_r[step] += found
+                matched[step] |= matched_here
+                continue
+            matched_here = np.zeros(len(line), bool)
             if len(drawn) == 1:  # which pixels are matched makes no difference: only how many
-                count_r[step] = count_pairs(pairs[line])
-                matched[step][: count_r[step]] = True
+                found = count_pairs(pairs[line])
+                matched_here[:found] = True
             else:
-                found, _ = closest_pairs(pairs[line])
-                matched[step][found] = True
-                count_r[step] += len(found)
+                partners, _ = closest_pairs(pairs[line])
+                found = len(partners)
+                matched_here[partners] = True
+            count_r[step] += found
+            matched[step] |= matched_here
     return EdgeCounts(
         count_r=count_r,
         sum_r=np.full(len(lines), sum(map(len, drawn)), np.int64),

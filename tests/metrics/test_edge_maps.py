@@ -212,3 +212,9 @@ def test_shapes_and_thresholds_that_do_not_fit_are_named():
         edge_counts(np.zeros((3, 4)), [np.zeros((4, 3), bool)])
     with pytest.raises(ValueError, match=r"in \(0, 1\]"):
         edge_counts(np.zeros((3, 4)), [np.zeros((3, 4), bool)], thresholds=[0])
+
+
+def test_the_order_of_the_memory_makes_no_difference():
+    drawn = np.random.default_rng(5).random((30, 20)) < 0.6
+    assert (thin(np.asfortranarray(drawn)) == thin(drawn)).all()
+    assert (thin(drawn[::-1, ::2]) == thin(drawn[::-1, ::2].copy())).all()

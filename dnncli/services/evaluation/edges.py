@@ -278,12 +278,18 @@ def _value(scores: EdgeScores, key: str) -> float:
 def _remarks(report: EdgeEval, cells: Sequence[NDArray[np.int64]]) -> list[str]:
     """What a reader of the scores should know."""
     _, true_edges, _, predicted = cells
+    is_curve = any((part != part[:, :1]).any() for part in cells)
     remarks = []
     if not true_edges.any():
         remarks.append("No pixel of the truth is an edge: recall is undefined.")
     if not predicted.any():
         after = " after thinning out ridges (--no-nms leaves this out)" if report.nms else ""
         remarks.append(f"No value of the maps reaches a threshold{after}: nothing is predicted.")
+    elif not is_curve and len(report.edges.curve.threshold) > 1:
+        remarks.append(
+            "Every threshold gives the same edges: ODS is simply F, and AP says nothing of maps "
+            "of one level."
+        )
     if report.n < FEWEST:
         remarks.append(f"{report.n} pictures are too few for intervals: {FEWEST} are needed.")
     return remarks
