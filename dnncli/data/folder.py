@@ -271,9 +271,10 @@ def _class_names(
             lines,
         )
     if len(declared) == 1:
+        hint = " To learn masks or edges, put them into masks/ or edges/ beside images/."
         raise DataError(
             f"{root}: only one class, '{declared[0]}' ({len(kept)} pictures). A classifier needs "
-            "at least two: one folder for each."
+            f"at least two: one folder for each.{hint if declared[0] == 'images' else ''}"
         )
     return declared, [
         *_without_pictures(found, declared, used),

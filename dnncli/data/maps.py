@@ -241,8 +241,8 @@ def _of_kind(values: NDArray, kind: MapKind) -> NDArray:
     if kind == "mask":
         if is_float:
             raise DataError(
-                "holds floats. A mask holds class numbers: round them and save them as integers, "
-                "or decide them by --threshold."
+                "holds floats. A mask holds class numbers: round them and save them as "
+                "integers. Shares can be judged by eval --threshold."
             )
         _check_numbers(values)
         return values

@@ -143,6 +143,7 @@ def mask_code_of(
     Raises:
         ConfigError, DataError: if the masks do not fit to each other or to what is declared.
     """
+    _check_small(seen, root)
     void = _void(sets, root)
     named = next((maps.class_names for maps in sets if maps.class_names), ())
     if like is None and classes and named:
@@ -177,6 +178,22 @@ def mask_code_of(
             lines,
         ) from error
     return _found(found, seen, void)
+
+
+def _check_small(seen: Sequence[Seen], root: Path) -> None:
+    """Refuse numbers that 8 bits cannot hold, such as the white of 16-bit pictures."""
+    lines = [
+        f"{source.path}: {number} (first in '{source.values[number]}')."
+        for source in seen
+        for number in sorted(source.values)
+        if number > WHITE
+    ]
+    if lines:
+        raise DataError(
+            f"{root}: masks hold numbers above 255. Save masks with 8 bits, a foreground as 255, "
+            "classes as 0, 1, 2 ...:",
+            lines,
+        )
 
 
 def _void(sets: Sequence[Maps], root: Path) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.augmentation.policies import Policy, load_policy
+from dnncli.augmentation.policies import Policy, check_masks, load_policy
 from dnncli.config import TrainConfig
 from dnncli.data.dataset import ArrayImages, Dataset, Problem
 from dnncli.data.detect import open_dataset
@@ -19,6 +19,7 @@ from dnncli.errors import DataError
 from dnncli.results import Progress, no_progress
 from dnncli.services import regime
 from dnncli.services.masks import plan as masks
+from dnncli.services.regime import Goal
 from dnncli.services.settle import settle, settle_length
 
 # Pictures of a micro-batch times their pixels: keeps activations of the small networks near 0.5 GB.
@@ -122,16 +123,15 @@ def make_plan(
     train_rows, val_rows = dataset.rows("train"), validation.rows("val")
     if not len(train_rows):
         raise DataError(f"{config.data.path}: no row is left for training. Lower data.val or test.")
+    goal = _goal_of(config, dataset, train_rows, validation, val_rows, progress)
     if task == "classify":
-        goal = regime.settle(config, dataset, train_rows, validation, val_rows)
         size = config.data.image_size or _image_size(config, dataset)
         if not named and len(train_rows) < _FEW[0] and min(size) < _FEW[1]:
             options = {"convolutions": 1} | config.model.options
             config = replace(config, model=replace(config.model, options=options))
         length = (_UPDATES, _EPOCHS)
     else:
-        masks.check_policy(policy)
-        goal = masks.settle_goal(config, dataset, train_rows, progress)
+        check_masks(policy)
         size = masks.window_of(config, dataset)
         length = (masks.UPDATES, masks.EPOCHS)
     config = replace(goal.config, model=config.model)
@@ -162,6 +162,63 @@ def make_plan(
     )
 
 
+def _goal_of(
+    config: TrainConfig,
+    dataset: Dataset,
+    train_rows: NDArray[np.int64],
+    validation: Dataset,
+    val_rows: NDArray[np.int64],
+    progress: Progress = no_progress,
+) -> Goal:
+    if dataset.task == "classify":
+        return regime.settle(config, dataset, train_rows, validation, val_rows)
+    return masks.settle_goal(config, dataset, train_rows, progress)
+
+
+def without_bad(plan: Plan, train_rows: NDArray[np.int64], val_rows: NDArray[np.int64]) -> Plan:
+    """The plan without the rows that could not be decoded, which become problems of the data.
+
+    Args:
+        plan: made before anything was decoded.
+        train_rows: those that were decoded.
+        val_rows: the same, of the validation data.
+
+    Raises:
+        DataError: if no row is left to train on, or to tell a good epoch by.
+    """
+    if not len(train_rows):
+        raise DataError(
+            f"{plan.config.data.path}: no training picture can be decoded. `dnncli data inspect` "
+            "tells why."
+        )
+    bad = np.setdiff1d(plan.train_rows, train_rows)
+    if plan.validation is plan.dataset:
+        bad = np.union1d(bad, np.setdiff1d(plan.val_rows, val_rows))
+    if not len(bad) and len(val_rows) == len(plan.val_rows):
+        return plan
+    # A resumed run knows these rows: weights and batches must follow from the others alone.
+    goal = _goal_of(plan.config, plan.dataset, train_rows, plan.validation, val_rows)
+    batch_size, accumulate = batches(plan.config, len(train_rows), size=plan.height_width)
+    problems = [Problem(path=plan.dataset.ids[row], what="cannot be decoded") for row in bad]
+    splits = plan.dataset.splits.copy()
+    splits[bad] = ""
+    dataset = replace(plan.dataset, splits=splits, problems=(*plan.dataset.problems, *problems))
+    validation = dataset if plan.validation is plan.dataset else plan.validation
+    return replace(
+        plan,
+        dataset=dataset,
+        validation=validation,
+        train_rows=train_rows,
+        val_rows=val_rows,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        class_weights=goal.class_weights,
+        loss_weights=goal.loss_weights,
+        start_shares=goal.start_shares,
+        monitor=plan.monitor if len(val_rows) else plan.monitor.removeprefix("val_"),
+    )
+
+
 def _open_split(
     config: TrainConfig, *, split: Path | None, progress: Progress
 ) -> tuple[Dataset, Dataset, Sequence[Problem]]:
@@ -170,14 +227,17 @@ def _open_split(
     dataset = _open(
         data.path, config, classes=data.classes, split=str(split or data.split), progress=progress
     )
-    splits, notes = assign_splits(
-        dataset,
-        val=0.0 if data.validation else _val_share(config),
-        test=data.test,
-        seed=config.run.seed,
-        group_by=data.group_by,
-    )
-    dataset = replace(dataset, splits=splits)
+    notes: Sequence[Problem] = ()
+    if split is None:  # else rows whose pictures cannot be decoded must stay out
+        splits, notes = assign_splits(
+            dataset,
+            val=0.0 if data.validation else _val_share(config),
+            test=data.test,
+            seed=config.run.seed,
+            group_by=data.group_by,
+            declared_only=bool(data.split),
+        )
+        dataset = replace(dataset, splits=splits)
     if not data.validation:
         return dataset, dataset, notes
     validation = _open(
@@ -190,8 +250,14 @@ def _only_validation(validation: Dataset, dataset: Dataset) -> Dataset:
     """A second data set with its rows marked for validation.
 
     Raises:
-        DataError: if it declares splits but none for validation, or holds pictures of `dataset`.
+        DataError: if it declares splits but none for validation, holds pictures of `dataset`, or
+            has pixels of another type.
     """
+    if known_range(dataset) != known_range(validation):
+        raise DataError(
+            f"data.validation {validation.root}: its pixels are of another type than those to "
+            "train on. Save both as uint8, or both as floats in one range."
+        )
     declared = validation.declared_splits
     if declared and "val" not in declared:
         raise DataError(
@@ -223,6 +289,7 @@ def _open(
         )
     return open_dataset(
         path,
+        task=config.data.task,
         classes=tuple(classes),
         split_file=split or None,
         on_bad=config.data.on_bad,

@@ -73,9 +73,10 @@ def check_weights(config: TrainConfig, *, ready: Sequence[str]) -> None:
     """
     model = config.model
     if model.weights != "none" and not ready:
+        names = registry.BACKBONES if config.data.task == "classify" else ("hed",)
         raise ConfigError(
             f"model.weights {model.weights}: '{model.name}' has no ready weights. "
-            f"Networks that have: hed, {', '.join(registry.BACKBONES)}."
+            f"Networks that have: {', '.join(names)}."
         )
     if model.unfreeze and model.weights == "none":
         raise ConfigError("model.unfreeze: nothing is frozen without ready weights (--weights).")

@@ -243,6 +243,10 @@ class TestRefused:
         with pytest.raises(DataError, match=r"only one class, 'a' \(2 pictures\)"):
             read_folder(put("a/0.png", "a/1.png"))
 
+    def test_images_alone_say_where_masks_would_lie(self, put):
+        with pytest.raises(DataError, match="masks/ or edges/ beside images/"):
+            read_folder(put("train/images/0.png"))
+
 
 def test_moving_the_folder_changes_no_fingerprint(put, tmp_path_factory):
     import shutil

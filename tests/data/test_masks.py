@@ -223,6 +223,16 @@ def test_masks_of_unclear_numbers_are_refused_with_what_to_do(tmp_path, row, wor
     assert open_dataset(tmp_path).masks.read(0)[0, :2].tolist() == [0, 1]
 
 
+def test_masks_of_more_than_8_bits_are_refused_with_what_to_do(tmp_path):
+    write_pictures(tmp_path / "images", a=[[9, 9]])
+    (tmp_path / "masks").mkdir()
+    white = np.array([[0, 65535]], np.uint16)
+    Image.fromarray(white).save(tmp_path / "masks" / "a.png")
+    with pytest.raises(DataError, match="Save masks with 8 bits") as error:
+        open_dataset(tmp_path)
+    assert error.value.problems == (f"{tmp_path / 'masks'}: 65535 (first in 'a').",)
+
+
 def test_255_cannot_be_declared_as_a_class(split):
     with pytest.raises(ConfigError, match="255 stands for no class"):
         open_dataset(split, classes=("0", "255"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dnncli
-from dnncli.errors import ConfigError
+from dnncli.errors import ConfigError, DataError
 
 
 def network(folder, *, rows, pixels, **options):
@@ -58,3 +58,16 @@ def test_a_class_weight_is_a_finite_number_that_is_not_negative(tmp_path, weight
     file.write_text(f"dots = {weight}\n")
     with pytest.raises(ConfigError, match="weights.toml:\n  dots: .* is not a weight >= 0"):
         network(tmp_path, rows=40, pixels=(12, 12), class_weight=str(file))
+
+
+MASKS = "sample_data/cracks_seg"
+
+
+def test_masks_are_no_classes_whatever_the_task_says():
+    with pytest.raises(DataError, match="Say --task segment"):
+        dnncli.train(MASKS, task="classify", dry_run=True)
+
+
+def test_networks_with_ready_weights_are_those_of_the_task():
+    with pytest.raises(ConfigError, match=r"'unet' has no ready weights.*that have: hed\.$"):
+        dnncli.train(MASKS, weights="imagenet", dry_run=True)

