@@ -118,7 +118,7 @@ class FitConfig(Config):
     """Arguments of Keras' `fit`, by their own names; `snapshots` is ours."""
 
     batch_size: Count | Literal["full", "auto"] = "auto"  # pictures per update; auto: 16 to 64
-    epochs: Count | None = None  # at most; None: so many that there are about 3,200 updates
+    epochs: Epochs | None = None  # at most; None: from the data; 0: ready weights as they are
     verbose: Literal["auto", 0, 1, 2] = "auto"  # 0: silent, 1: a bar, 2: a line per epoch
     callbacks: tuple[str, ...] = ()  # import strings, "package.module:Class"
     validation_split: Fraction | None = None  # another name for data.val

@@ -240,11 +240,13 @@ def _show(result: "TrainResult", data: Path) -> None:
     if chosen.get("refusal"):
         output.warn(f"{chosen['refusal']} {chosen['rule']} was taken instead of a certificate.")
     judge = f"dnncli eval {result.run} {data}"
-    if chosen:
-        what = ["the epoch", *(["the temperature"] if result.calibration else [])]
-        if "threshold" in chosen:
-            what.insert(1, "the threshold")
-            judge += f" --thresholds {result.run / 'thresholds.json'}"
+    what = ["the epoch"] if "epoch" in chosen else []
+    if "threshold" in chosen:
+        what.append("the threshold")
+        judge += f" --thresholds {result.run / 'thresholds.json'}"
+    if chosen.get("temperature") is not None:
+        what.append("the temperature")
+    if what:
         listed = " and ".join(filter(None, [", ".join(what[:-1]), what[-1]]))
         output.hint(f"The validation rows chose {listed}, so their scores are flattering.")
     output.hint(f"Judge the model on other rows: {judge}")

@@ -138,6 +138,17 @@ def settle_length(
             f"fit.epochs {epochs}: is no multiple of fit.snapshots {fit.snapshots}. "
             f"Give {' or '.join(counts)}."
         )
+    if epochs == 0 and config.model.weights != "none":
+        if fit.initial_epoch or fit.snapshots or config.model.unfreeze:
+            raise ConfigError(
+                "fit.epochs 0: takes ready weights as they are. Leave out initial_epoch, snapshots "
+                "and unfreeze."
+            )
+        return replace(
+            config, fit=replace(fit, epochs=0), regime=replace(config.regime, early_stop=0)
+        )
+    if epochs == 0:
+        raise ConfigError("fit.epochs 0: nothing would be learned. Give at least 1, or --weights.")
     if epochs <= fit.initial_epoch:
         raise ConfigError(
             f"fit.initial_epoch {fit.initial_epoch}: leaves no epoch of {epochs} to train."

@@ -143,6 +143,9 @@ class Fit:
             if state.phase + 1 == len(self.phases):
                 state.finished = "early stop" if state.epoch < phase.epochs else "all epochs"
             keeper.save()
+            if not phase.epochs:
+                state.finished = "ready weights as they are"
+                keeper.write_models()
         except BaseException as error:
             keeper.save()
             if keeper.snapshot is None and isinstance(error, KeyboardInterrupt):

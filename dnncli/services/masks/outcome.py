@@ -40,6 +40,8 @@ def judge_masks(
     if not len(rows):
         return Outcome()
     chosen = {"rows": len(rows), "epoch": state.best_epoch, "by": plan.monitor}
+    if not plan.config.fit.epochs:
+        chosen = {}  # ready weights as they are
     if plan.dataset.task == "segment":
         return Outcome(validation=_scores(plan, predictor, rows, progress), chosen=chosen)
     found = _edge_scores(plan, predictor, rows, progress)
