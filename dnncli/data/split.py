@@ -62,7 +62,13 @@ def group_names(dataset: Dataset, *, group_by: str = "") -> tuple[str, ...] | No
 
 
 def assign_splits(
-    dataset: Dataset, *, val: float, test: float, seed: int, group_by: str = ""
+    dataset: Dataset,
+    *,
+    val: float,
+    test: float,
+    seed: int,
+    group_by: str = "",
+    declared_only: bool = False,
 ) -> tuple[NDArray[np.str_], tuple[Problem, ...]]:
     """A split for every row: stratified by label, the same every time for the same seed.
 
@@ -80,9 +86,11 @@ def assign_splits(
         test: share likewise; together they leave some rows.
         seed: of the random order in which rows are given out.
         group_by: as in `group_names`.
+        declared_only: undeclared rows take no part, as those that a split file calls none.
 
     Returns:
-        (N,) "train", "val" or "test", and what the user should know about the outcome.
+        (N,) "train", "val", "test", or "" of rows that take no part; and what the user should know
+        about the outcome.
 
     Raises:
         ConfigError: if the shares or `group_by` make no sense.
@@ -90,7 +98,8 @@ def assign_splits(
     """
     groups = group_names(dataset, group_by=group_by)
     declared = dataset.declared_splits
-    pool = np.flatnonzero((dataset.splits == "") | (dataset.splits == "train"))
+    words = ("train",) if declared_only else ("train", "")
+    pool = np.flatnonzero(np.isin(dataset.splits, words))
     splits = dataset.splits.astype("<U5")
     splits[pool] = "train"
     shares = np.array([0.0, 0.0 if "val" in declared else val, 0.0 if declared else test])

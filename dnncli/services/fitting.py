@@ -15,7 +15,7 @@ from dnncli import devices, rundir
 from dnncli.augmentation.apply import build as build_policy
 from dnncli.augmentation.views import flips_of
 from dnncli.data import pipeline
-from dnncli.data.dataset import SPLITS, ArrayImages, Dataset, Problem
+from dnncli.data.dataset import SPLITS, ArrayImages, Dataset
 from dnncli.data.decode import Resize
 from dnncli.data.masks import pixel_counts
 from dnncli.data.normalize import Normalization, fit_normalization
@@ -27,9 +27,9 @@ from dnncli.losses import build_loss
 from dnncli.networks.network import Network, build_network, parameters
 from dnncli.results import Progress, filled, write_json, write_text
 from dnncli.rundir import RunDir
-from dnncli.services import outcome, predict, regime
+from dnncli.services import outcome, predict
 from dnncli.services.job import Job
-from dnncli.services.plan import Plan, batches, known_range
+from dnncli.services.plan import Plan, known_range, without_bad
 from dnncli.training import backup
 from dnncli.training.backup import Backup
 from dnncli.training.listener import Listener
@@ -58,15 +58,10 @@ def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener |
     loader, train_rows = _load(plan.dataset, plan.train_rows, form, plan, progress, listener)
     validation, val_rows = loader, plan.val_rows
     if len(val_rows):
-        if known_range(plan.dataset) != known_range(plan.validation):
-            raise DataError(
-                f"data.validation {config.data.validation}: its pixels are of another type than "
-                "those to train on. Save both as uint8, or both as floats in one range."
-            )
         validation, val_rows = _load(plan.validation, val_rows, form, plan, progress, listener)
-    plan = _without(plan, train_rows, val_rows)
-    normalization = _normalization(plan, loader, train_rows)
+    plan = without_bad(plan, train_rows, val_rows)
     pictures = partial(pipeline.batches_of, loader, train_rows, batch_size=_STATISTICS_BATCH)
+    normalization = normalization_of(plan, pictures())
     value_range = known_range(plan.dataset) or measured_range(pictures())
     network = build_network(
         config.model,
@@ -126,42 +121,6 @@ def _judge(
     )
 
 
-def _without(plan: Plan, train_rows: NDArray[np.int64], val_rows: NDArray[np.int64]) -> Plan:
-    """The plan without the rows that could not be decoded, which become problems of the data.
-
-    Raises:
-        DataError: if no row is left to train on, or to tell a good epoch by.
-    """
-    if not len(train_rows):
-        raise DataError(f"{plan.config.data.path}: no training picture can be decoded.")
-    bad = np.setdiff1d(plan.train_rows, train_rows)
-    if plan.validation is plan.dataset:
-        bad = np.union1d(bad, np.setdiff1d(plan.val_rows, val_rows))
-    if not len(bad) and len(val_rows) == len(plan.val_rows):
-        return plan
-    # A resumed run knows these rows: weights and batches must follow from the others alone.
-    goal = regime.settle(plan.config, plan.dataset, train_rows, plan.validation, val_rows)
-    batch_size, accumulate = batches(plan.config, len(train_rows), size=plan.height_width)
-    problems = [Problem(path=plan.dataset.ids[row], what="cannot be decoded") for row in bad]
-    splits = plan.dataset.splits.copy()
-    splits[bad] = ""
-    dataset = replace(plan.dataset, splits=splits, problems=(*plan.dataset.problems, *problems))
-    validation = dataset if plan.validation is plan.dataset else plan.validation
-    return replace(
-        plan,
-        dataset=dataset,
-        validation=validation,
-        train_rows=train_rows,
-        val_rows=val_rows,
-        batch_size=batch_size,
-        accumulate=accumulate,
-        class_weights=goal.class_weights,
-        loss_weights=goal.loss_weights,
-        start_shares=goal.start_shares,
-        monitor=plan.monitor if len(val_rows) else plan.monitor.removeprefix("val_"),
-    )
-
-
 def _load(
     dataset: Dataset,
     rows: NDArray[np.int64],
@@ -178,26 +137,41 @@ def _load(
     pixel_bytes = int(np.prod(form.shape)) * loader.dtype.size
     keep = len(rows) * pixel_bytes <= plan.config.data.cache_mb * 2**20 // 2
     cached, bad = pipeline.decode_once(loader, rows, keep=keep, progress=progress)
-    if len(bad):
-        names = [dataset.ids[row] for row in bad]
-        if plan.config.data.on_bad == "error":
-            raise DataError("Pictures that cannot be decoded:", names)
-        listener.note(
-            f"{len(bad)} pictures cannot be decoded and are left out (first: {names[0]})."
-        )
-        rows = np.setdiff1d(rows, bad)
+    rows = left_out(dataset, rows, bad, on_bad=plan.config.data.on_bad, listener=listener)
     if keep:
         loader = replace(loader, cached=cached, cached_rows=rows)
     return loader, rows
 
 
-def _normalization(plan: Plan, loader: Loader, train_rows: NDArray[np.int64]) -> Normalization:
-    """Fitted on the training rows only; `auto` leaves it to a network with ready weights."""
+def left_out(
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    bad: NDArray[np.int64],
+    *,
+    on_bad: str,
+    listener: Listener,
+) -> NDArray[np.int64]:
+    """`rows` without the `bad` ones, of which the user is told.
+
+    Raises:
+        DataError: if there are some and `on_bad` is "error".
+    """
+    if not len(bad):
+        return rows
+    names = [dataset.ids[row] for row in bad]
+    if on_bad == "error":
+        what = "Pictures" if dataset.masks is None else "Pictures or masks"
+        raise DataError(f"{what} that cannot be decoded:", names)
+    listener.note(f"{len(bad)} pictures cannot be decoded and are left out (first: {names[0]}).")
+    return np.setdiff1d(rows, bad)
+
+
+def normalization_of(plan: Plan, pictures: Iterable[NDArray]) -> Normalization:
+    """Fitted on training pictures only; `auto` leaves it to a network with ready weights."""
     name = plan.config.data.normalize
     if name == "auto":
         name = "none" if plan.config.model.weights != "none" else "minmax"
-    batches = pipeline.batches_of(loader, train_rows, batch_size=_STATISTICS_BATCH)
-    return fit_normalization(name, batches, known_range=known_range(plan.dataset))
+    return fit_normalization(name, pictures, known_range=known_range(plan.dataset))
 
 
 def _batches(

@@ -251,6 +251,15 @@ def test_a_split_file_is_plain_csv(tmp_path):
     )
 
 
+def test_rows_that_a_split_file_leaves_out_are_in_no_split(tmp_path):
+    dataset = dataset_of([0] * 20, splits=["train"] * 17 + ["test"] * 2 + [""])
+    write_split(dataset, tmp_path / "split.csv")
+    read = apply_split(dataset_of([0] * 20), tmp_path / "split.csv")
+    splits, _ = assign_splits(read, val=0.3, test=0.1, seed=0, declared_only=True)
+    assert counts(splits) == (12, 5, 2)
+    assert splits[-1] == ""
+
+
 def test_a_split_file_that_does_not_fit_names_every_difference(tmp_path):
     path = tmp_path / "split.csv"
     path.write_text("id,label,split\nX/0.png,a,train\n1.png,b,valid\n2.png,a,tset\n1.png,b,val\n")

@@ -1,6 +1,5 @@
 """From a plan to a network that learns masks or edges: everything that needs Keras."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,21 +10,20 @@ from dnncli import devices
 from dnncli.augmentation.apply import build_joint
 from dnncli.augmentation.views import PLAIN
 from dnncli.data import mask_pipeline
-from dnncli.data.dataset import Dataset, Problem, judged
+from dnncli.data.dataset import Dataset, judged
 from dnncli.data.mask_pipeline import MaskLoader
-from dnncli.data.normalize import Normalization, fit_normalization
+from dnncli.data.normalize import Normalization
 from dnncli.data.normalize import layers as normalization_layers
-from dnncli.errors import DataError
 from dnncli.mask_losses import build_mask_loss
 from dnncli.networks.dense import build_dense
 from dnncli.networks.network import Network, parameters
 from dnncli.results import Progress
 from dnncli.rundir import RunDir
-from dnncli.services.fitting import card_of, measured_range
+from dnncli.services.fitting import card_of, left_out, measured_range, normalization_of
 from dnncli.services.job import Job
 from dnncli.services.masks.outcome import judge_masks
 from dnncli.services.masks.predictor import MaskPredictor, forward
-from dnncli.services.plan import Plan, known_range
+from dnncli.services.plan import Plan, known_range, without_bad
 from dnncli.training.listener import Listener
 from dnncli.training.loop import Batches, Fit
 from dnncli.training.mask_metrics import PixelScores
@@ -45,14 +43,10 @@ def prepare_masks(plan: Plan, run: RunDir, *, progress: Progress, listener: List
     validation, val_rows = loader, plan.val_rows
     if len(val_rows):
         validation, val_rows = _load(plan, plan.validation, val_rows, progress, listener)
-    plan = _without(plan, train_rows, val_rows)
-    known = known_range(plan.dataset)
-    name = config.data.normalize
-    if name == "auto":
-        name = "none" if config.model.weights != "none" else "minmax"
+    plan = without_bad(plan, train_rows, val_rows)
     pictures = partial(mask_pipeline.picture_batches, loader, train_rows, _STATISTICS_BATCH)
-    normalization = fit_normalization(name, pictures(), known_range=known)
-    value_range = known or measured_range(pictures())
+    normalization = normalization_of(plan, pictures())
+    value_range = known_range(plan.dataset) or measured_range(pictures())
     network = build_dense(
         config.model,
         height_width=None,
@@ -109,36 +103,8 @@ def _load(
     )
     limit = plan.config.data.cache_mb * 2**20 // 2
     loader, bad = mask_pipeline.decode_once(loader, rows, limit_bytes=limit, progress=progress)
-    if len(bad):
-        names = [dataset.ids[row] for row in bad]
-        if plan.config.data.on_bad == "error":
-            raise DataError("Pictures or masks that cannot be decoded:", names)
-        listener.note(
-            f"{len(bad)} pictures cannot be decoded and are left out (first: {names[0]})."
-        )
-    return loader, np.setdiff1d(rows, bad)
-
-
-def _without(plan: Plan, train_rows: NDArray[np.int64], val_rows: NDArray[np.int64]) -> Plan:
-    """The plan without the rows that could not be decoded, which become problems of the data."""
-    if not len(train_rows):
-        raise DataError(f"{plan.config.data.path}: no training picture can be decoded.")
-    bad = np.setdiff1d(plan.train_rows, train_rows)
-    if plan.validation is plan.dataset:
-        bad = np.union1d(bad, np.setdiff1d(plan.val_rows, val_rows))
-    problems = [Problem(path=plan.dataset.ids[row], what="cannot be decoded") for row in bad]
-    splits = plan.dataset.splits.copy()
-    splits[bad] = ""
-    dataset = replace(plan.dataset, splits=splits, problems=(*plan.dataset.problems, *problems))
-    return replace(
-        plan,
-        dataset=dataset,
-        validation=dataset if plan.validation is plan.dataset else plan.validation,
-        train_rows=train_rows,
-        val_rows=val_rows,
-        batch_size=min(plan.batch_size, len(train_rows)),
-        monitor=plan.monitor if len(val_rows) else plan.monitor.removeprefix("val_"),
-    )
+    rows = left_out(dataset, rows, bad, on_bad=plan.config.data.on_bad, listener=listener)
+    return loader, rows
 
 
 def _batches(
