@@ -11,6 +11,8 @@ from dnncli.networks.dense import MOMENTUM, MaskLogits, preset_of
 
 PRESETS: dict[str, dict[str, Any]] = {"": {}, "small": {"width": 16, "batch_norm": True}}
 
+_DEEPEST = 8  # halvings: 256 times the filters, of pictures filled up to multiples of 256 pixels
+
 
 def unet(
     inputs: Any,
@@ -41,7 +43,7 @@ def unet(
         attention: none, se, eca or cbam, on the maps of the contracting path.
         preset: empty, or small: width 16 with batch normalisation. Other options go before it.
         width: filters at full size; preset: 64.
-        depth: halvings; at least 1.
+        depth: halvings; 1 to 8.
         upsampling: transposed: 2x2 convolutions of stride 2; bilinear: a 1x1 convolution, then
             bilinear interpolation.
 
@@ -56,6 +58,8 @@ def unet(
     batch_norm = settings["batch_norm"] if batch_norm is None else batch_norm
     if depth < 1 or width < 1:
         raise ValueError(f"depth and width must be at least 1. Got {depth} and {width}.")
+    if depth > _DEEPEST:
+        raise ValueError(f"depth must be at most {_DEEPEST}: filters double at each. Got {depth}.")
     if upsampling not in ("transposed", "bilinear"):
         raise ValueError(f"upsampling must be 'transposed' or 'bilinear'. Got {upsampling!r}.")
 

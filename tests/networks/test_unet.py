@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from dnncli.config import ModelConfig
+from dnncli.errors import ConfigError
 from dnncli.networks.dense import build_dense
 from dnncli.networks.network import flat_layers, layer_multiply_adds, multiply_adds, parameters
 
@@ -68,3 +69,8 @@ def test_padding_is_not_seen_in_the_answer_for_the_first_pixels():
     x = np.random.default_rng(0).uniform(0, 1, (1, 64, 64, 1)).astype(np.float32)
     whole, part = network.training(x).numpy(), network.training(x[:, :41, :33]).numpy()
     assert part[:, :24, :16] == pytest.approx(whole[:, :24, :16], abs=1e-5)
+
+
+def test_a_depth_that_no_machine_could_hold_is_refused_at_once():
+    with pytest.raises(ConfigError, match="depth must be at most 8"):
+        build((16, 16), options={"depth": 50})

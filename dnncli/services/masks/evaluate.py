@@ -27,6 +27,7 @@ from dnncli.services.evaluation.folder import check_out, folder_in_run, model_fi
 from dnncli.services.evaluation.map_folder import write_mask_files
 from dnncli.services.evaluation.map_result import MaskEval
 from dnncli.services.evaluation.maps import MaskOptions, check_positive, score_masks
+from dnncli.services.evaluation.remarks import chosen_on
 from dnncli.services.masks.predict import names_of, write_predictions
 from dnncli.services.masks.predictor import predictor, read_picture
 from dnncli.services.option_problems import not_for
@@ -68,7 +69,7 @@ def evaluate_run_masks(asked: Asked, *, options: MaskOptions, progress: Progress
             code=code,
             options=options,
             names=(str(asked.target), str(pairs.chosen.dataset.root)),
-            warnings=pairs.chosen.notes,
+            warnings=_warnings(pairs.chosen),
             progress=progress,
         )
         report = replace(report, **about)
@@ -93,7 +94,7 @@ def evaluate_run_edges(asked: Asked, *, options: EdgeOptions, progress: Progress
             lambda name: [pairs.truth(name)],
             options=options,
             names=(str(asked.target), str(pairs.chosen.dataset.root)),
-            warnings=pairs.chosen.notes,
+            warnings=_warnings(pairs.chosen),
             progress=progress,
         )
         report = replace(report, **about)
@@ -102,6 +103,11 @@ def evaluate_run_edges(asked: Asked, *, options: EdgeOptions, progress: Progress
             scores = {image.id: image.f for image in report.per_image}
             _write_worst(place / "worst", pairs, scores, "F", progress)
     return report
+
+
+def _warnings(chosen: Rows) -> tuple[str, ...]:
+    """What to know of the rows; first of all whether the model was made with them."""
+    return (*chosen_on(metadata_of(chosen)), *chosen.notes)
 
 
 @contextmanager

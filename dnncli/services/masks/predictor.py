@@ -18,6 +18,7 @@ from dnncli.results import Progress, no_progress
 from dnncli.services.masks.tiles import Call, Tiling, strips
 from dnncli.services.rows import Rows
 
+_LARGE = 2**21  # values of a picture from which on its own progress is told
 FOREGROUND = 1  # index of the class whose shares are written, where there are two
 
 
@@ -29,6 +30,7 @@ class MaskPredictor:
     card: Mapping[str, Any]  # of the model
     call: Call
     batch_size: int = 128  # windows at a time, at most; memory only
+    progress: Progress = no_progress  # told of the rows of large pictures
 
     def strips(self, row: int) -> Iterator[NDArray[np.float32]]:
         """Probabilities of one row in strips (n, W, C) from top to bottom.
@@ -38,7 +40,18 @@ class MaskPredictor:
         """
         tiling = Tiling.of_card(self.card)
         picture = read_picture(self.dataset, row, channels=self.card["channels"])
-        return strips(self.call, picture, tiling=tiling, batch_size=self.batch_size)
+        found = strips(self.call, picture, tiling=tiling, batch_size=self.batch_size)
+        return found if picture.size < _LARGE else self._told(found, len(picture))
+
+    def _told(
+        self, found: Iterator[NDArray[np.float32]], height: int
+    ) -> Iterator[NDArray[np.float32]]:
+        """The same strips, and a word on each."""
+        done = 0
+        for strip in found:
+            done += len(strip)
+            self.progress("Rows of a large picture", done, height)
+            yield strip
 
     def indices(self, row: int, *, threshold: float | None = None) -> NDArray[np.uint8]:
         """(H, W) index of the likeliest class of every pixel; of equal ones the first.
@@ -110,7 +123,13 @@ def predictor(
 
     call = forward(load_model(chosen.model), wanted)
     progress("Loading the model", 1, 1)
-    return MaskPredictor(dataset=chosen.dataset, card=chosen.card, call=call, batch_size=batch_size)
+    return MaskPredictor(
+        dataset=chosen.dataset,
+        card=chosen.card,
+        call=call,
+        batch_size=batch_size,
+        progress=progress,
+    )
 
 
 def views_of(card: Mapping[str, Any], count: int) -> tuple[View, ...]:

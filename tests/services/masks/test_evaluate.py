@@ -100,6 +100,16 @@ def test_a_run_keeps_its_evaluations_apart(data, tmp_path):
         dnncli.evaluate(run, name="../mine")
 
 
+@pytest.mark.parametrize("task", ["segment", "edges"])
+def test_rows_that_made_the_model_are_named_as_such(task, tmp_path):
+    drawn = "masks" if task == "segment" else "edges"
+    data = write_pairs(tmp_path / "data", drawn=drawn, a=dark_square())
+    run = write_run(tmp_path / "run", data, task=task)
+    scores = dnncli.evaluate(run, split="all")
+    assert "these are not scores on new data" in scores.warnings[0]
+    assert not any("not scores" in warning for warning in dnncli.evaluate(run).warnings)
+
+
 def test_edges_are_judged_as_they_are_written(tmp_path):
     model = write_dark_model(tmp_path / "m.keras", task="edges")
     picture = np.full((24, 24), 255, np.uint8)

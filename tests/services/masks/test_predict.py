@@ -174,3 +174,18 @@ def test_answers_to_flipped_pictures_are_flipped_back():
     assert forward(model, [plain])(picture).ravel().tolist() == [0, 1, 2, 4]
     assert forward(model, [flip])(picture).ravel().tolist() == [2, 4, 8, 0]
     assert forward(model, [plain, flip])(picture).ravel().tolist() == [1, 2.5, 5, 2]
+
+
+def test_progress_is_told_within_a_large_picture(tmp_path):
+    model = write_dark_model(tmp_path / "m.keras", window=[512, 512])
+    data = write_pairs(tmp_path / "data", a=dark_square(1600, 1600, top=2, left=2))
+    told = []
+    dnncli.predict(
+        model,
+        data,
+        out=tmp_path / "out",
+        progress=lambda what, done, total: told.append((done, total)),
+    )
+    inside = [done for done, total in told if total == 1600]
+    assert inside == sorted(inside)
+    assert 0 < inside[0] < inside[-1] == 1600
