@@ -3,8 +3,9 @@
 Shapes: H height, W width in pixels, c channels, C classes; B windows of h x w pixels.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 Call = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (B, h, w, c) -> (B, h, w, C)
 Fit = Literal["tile", "stretch", "pad"]
 
+_GRID = 16  # pixels; what networks halve four times keeps its place at its multiples
 _PIXELS = 2**19  # that a network is given at a time: eight windows of 256 x 256
 
 
@@ -32,39 +34,45 @@ class Tiling:
 
 
 def starts(length: int, size: int, *, overlap: float) -> list[int]:
-    """Where windows begin along one side, so that all of it is covered.
+    """Where windows begin along one side.
 
-    They are spread evenly; neighbours share at least `overlap` of a window. A side that is no
-    longer than a window is one window.
+    They are spread evenly; neighbours share at least `overlap` of a window. All begin at multiples
+    of 16 pixels, or of a smaller power of two if 16 is too far, because networks that halve maps
+    answer otherwise for a picture moved by less. The last window reaches the end and is up to 15
+    pixels longer for it; a side that is hardly longer than a window is one window.
 
     Args:
         length: of the side, in pixels.
         size: of a window.
         overlap: share of a window, in [0, 1).
     """
-    if length <= size:
-        return [0]
     step = max(1, size - round(overlap * size))
-    count = -(-(length - size) // step)
-    return [(length - size) * place // count for place in range(count + 1)]
+    grid = min(_GRID, 2 ** (step.bit_length() - 1))
+    last, step = max(length - size, 0) // grid, step // grid
+    count = max(-(-last // step), 1)
+    return sorted({last * place // count * grid for place in range(count + 1)})
 
 
-def shares(length: int, size: int, *, overlap: float) -> NDArray[np.float32]:
-    """How much each window counts at its pixels: (windows, min(size, length)).
+def shares(length: int, size: int, *, overlap: float) -> list[NDArray[np.float32]]:
+    """How much each window counts at its pixels: one array per window, as long as it.
 
     Towards an end it counts less and less, as its network saw less around the pixels there. At
     every pixel the shares of all windows add up to 1.
     """
     begins = starts(length, size, overlap=overlap)
-    size = min(size, length)
-    distance = np.arange(1, size + 1)
-    ramp = np.minimum(distance, distance[::-1])
-    ramp = np.minimum(ramp, max(1, round(overlap * size))).astype(np.float64)
+    ramps = []
     total = np.zeros(length)
     for begin in begins:
-        total[begin : begin + size] += ramp
-    found = np.stack([ramp / total[begin : begin + size] for begin in begins])
-    return found.astype(np.float32)
+        end = length if begin == begins[-1] else begin + size
+        distance = np.arange(1, end - begin + 1)
+        ramp = np.minimum(distance, distance[::-1])
+        ramp = np.minimum(ramp, max(1, round(overlap * size))).astype(np.float64)
+        total[begin:end] += ramp
+        ramps.append(ramp)
+    return [
+        (ramp / total[begin : begin + len(ramp)]).astype(np.float32)
+        for begin, ramp in zip(begins, ramps)
+    ]
 
 
 def predict_picture(
@@ -106,19 +114,18 @@ def _tiled(
     (high, wide), overlap = tiling.window, tiling.overlap
     tops, lefts = starts(height, high, overlap=overlap), starts(width, wide, overlap=overlap)
     down, across = shares(height, high, overlap=overlap), shares(width, wide, overlap=overlap)
-    high, wide = down.shape[1], across.shape[1]
-    at_once = max(1, min(batch_size, _PIXELS // (high * wide)))
     carried: NDArray[np.float32] | None = None  # what the rows above added to the rows below
     for place, top in enumerate(tops):
+        high = len(down[place])
         band: NDArray[np.float32] | None = None
-        for first in range(0, len(lefts), at_once):
-            some = lefts[first : first + at_once]
-            tiles = [picture[top : top + high, left : left + wide] for left in some]
+        for some in _batches([len(share) for share in across], high, at_most=batch_size):
+            wide = len(across[some[0]])
+            tiles = [picture[top : top + high, lefts[one] : lefts[one] + wide] for one in some]
             answers = call(np.stack(tiles).astype(np.float32, copy=False))
             if band is None:
                 band = np.zeros((high, width, answers.shape[-1]), np.float32)
-            for left, share, answer in zip(some, across[first:], answers):
-                band[:, left : left + wide] += answer * share[:, None]
+            for one, answer in zip(some, answers):
+                band[:, lefts[one] : lefts[one] + wide] += answer * across[one][:, None]
         if band is None:
             raise ValueError("a picture must have a pixel.")
         band *= down[place][:, None, None]
@@ -127,6 +134,15 @@ def _tiled(
         end = tops[place + 1] - top if place + 1 < len(tops) else high
         yield np.clip(band[:end], 0, 1)
         carried = band[end:]
+
+
+def _batches(widths: Sequence[int], height: int, *, at_most: int) -> Iterator[Sequence[int]]:
+    """Places of windows of one width that a network is given together."""
+    for width, same in groupby(range(len(widths)), key=lambda place: widths[place]):
+        places = list(same)
+        at_once = max(1, min(at_most, _PIXELS // (height * width)))
+        for first in range(0, len(places), at_once):
+            yield places[first : first + at_once]
 
 
 def _scaled(call: Call, picture: NDArray, *, tiling: Tiling) -> Iterator[NDArray[np.float32]]:

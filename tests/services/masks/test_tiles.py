@@ -35,8 +35,9 @@ def by_pixel(batch):
 def test_windows_cover_a_side_and_share_what_was_asked(length, size, overlap):
     found = starts(length, size, overlap=overlap)
     assert found[0] == 0
-    assert found[-1] == max(length - size, 0)
     step = max(1, size - round(overlap * size))
+    # The last window reaches the end, and is longer by less than what windows are moved by.
+    assert found[-1] <= max(length - size, 0) < found[-1] + min(16, step)
     assert all(0 < after - before <= step for before, after in pairwise(found))
 
 
@@ -44,9 +45,10 @@ def test_windows_cover_a_side_and_share_what_was_asked(length, size, overlap):
 def test_the_shares_of_all_windows_add_up_to_one_at_every_pixel(length, size, overlap):
     found = shares(length, size, overlap=overlap)
     total = np.zeros(length)
-    for begin, share in zip(starts(length, size, overlap=overlap), found):
+    for begin, share in zip(starts(length, size, overlap=overlap), found, strict=True):
         total[begin : begin + len(share)] += share
-    assert (found > 0).all()
+        assert (share > 0).all()
+    assert begin + len(share) == length
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
@@ -54,6 +56,27 @@ def test_three_windows_of_eight_pixels_lie_evenly_on_sixteen():
     assert starts(16, 8, overlap=0.25) == [0, 4, 8]
     assert starts(16, 8, overlap=0.0) == [0, 8]
     assert starts(7, 8, overlap=0.25) == [0]
+
+
+@given(lengths, st.integers(22, 64), st.floats(0, 0.25))
+def test_windows_begin_where_a_network_that_halves_maps_keeps_its_grid(length, size, overlap):
+    assert all(begin % 16 == 0 for begin in starts(length, size, overlap=overlap))
+
+
+@pytest.mark.parametrize("shape", [(125, 119), (77, 128), (65, 40)])
+def test_a_network_that_pools_answers_for_windows_as_for_the_whole_picture(shape):
+    """Pooling by 16 looks at no surroundings; where its blocks begin is all that matters."""
+
+    def pooled(batch):
+        height, width = batch.shape[1:3]
+        rows, columns = np.arange(0, height, 16), np.arange(0, width, 16)
+        found = np.maximum.reduceat(np.maximum.reduceat(batch, rows, axis=1), columns, axis=2)
+        found = found.repeat(16, axis=1).repeat(16, axis=2)[:, :height, :width]
+        return by_pixel(found)
+
+    picture = np.random.default_rng(3).integers(0, 256, (*shape, 1)).astype(np.uint8)
+    found = predict_picture(pooled, picture, card=card((64, 64)))
+    np.testing.assert_allclose(found, pooled(picture[None].astype(np.float32))[0], atol=1e-5)
 
 
 def test_where_two_windows_meet_one_fades_into_the_other():
