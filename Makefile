@@ -11,8 +11,9 @@ demo: .venv/user
 	$(BIN)/dnncli eval runs/demo sample_data/fashion_mini --beta 1 --beta 2
 	$(BIN)/dnncli predict runs/demo sample_data/fashion_mini --out runs/demo.csv
 
+# A file of tests stays in one process, which shares what its tests train.
 test: lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # The tests that need no TensorFlow: seconds instead of minutes.
 fast: .venv/dev
