@@ -70,9 +70,7 @@ def train(
         str | None,
         typer.Option(help="none, light, standard, strong, or a TOML file."),
     ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="auto, classify, segment or edges.")
-    ] = None,
+    task: Annotated[str | None, typer.Option(help="auto, classify, segment or edges.")] = None,
     model: Annotated[str | None, typer.Option(help="See `dnncli models`.")] = None,
     attention: Annotated[str | None, typer.Option(help="none, se, eca or cbam.")] = None,
     weights: Annotated[str | None, typer.Option(help="none, imagenet or a file.")] = None,

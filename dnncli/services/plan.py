@@ -133,7 +133,7 @@ def make_plan(
     else:
         check_masks(policy)
         size = masks.window_of(config, dataset)
-        length = (masks.UPDATES, masks.EPOCHS)
+        length = (masks.UPDATES[task], masks.EPOCHS)
     config = replace(goal.config, model=config.model)
     batch_size, accumulate = batches(config, len(train_rows), size=size)
     config = settle_length(

@@ -19,6 +19,7 @@ from dnncli.services.masks.tiles import Call, Tiling, strips
 from dnncli.services.rows import Rows
 
 _LARGE = 2**21  # values of a picture from which on its own progress is told
+_HALF = 0.5  # threshold of two classes, unless one is given
 FOREGROUND = 1  # index of the class whose shares are written, where there are two
 
 
@@ -58,7 +59,8 @@ class MaskPredictor:
 
         Args:
             row: of the data set.
-            threshold: of two classes, the second if and only if its share is at least this.
+            threshold: of two classes, the second if and only if its share is at least this;
+                None: 0.5.
         """
         return np.concatenate([decided(strip, threshold=threshold) for strip in self.strips(row)])
 
@@ -69,7 +71,8 @@ class MaskPredictor:
 
 def decided(probs: NDArray[np.float32], *, threshold: float | None = None) -> NDArray[np.uint8]:
     """(H, W) class indices from (H, W, C) probabilities: see `MaskPredictor.indices`."""
-    if threshold is not None:
+    if probs.shape[-1] == 2:  # positive if and only if the score reaches the threshold
+        threshold = _HALF if threshold is None else threshold
         return (probs[..., FOREGROUND] >= np.float32(threshold)).astype(np.uint8)
     return probs.argmax(axis=-1).astype(np.uint8)
 
