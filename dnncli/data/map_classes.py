@@ -10,7 +10,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.map_codes import BACKGROUND, NO_CLASS, WHITE, Seen, mask_code
+from dnncli.data.dataset import BACKGROUND, NO_CLASS
+from dnncli.data.map_codes import WHITE, Seen, mask_code
 from dnncli.data.maps import Maps
 from dnncli.errors import ConfigError, DataError
 from dnncli.results import Progress, no_progress

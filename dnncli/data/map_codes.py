@@ -13,8 +13,6 @@ from dnncli.errors import ConfigError, DataError
 VOID = -1  # no class: not to be judged in a truth, undecided in a prediction
 LARGEST = 2**31 - 1  # number of a class
 WHITE = 255  # what a foreground pixel is in pictures of masks
-NO_CLASS = 255  # in place of a class index: void, undecided, or nothing was said
-BACKGROUND = "background"  # what 0 is called where it has no name
 
 _MOST_UNDECLARED = 64  # different numbers
 

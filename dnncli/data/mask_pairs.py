@@ -11,6 +11,7 @@ import numpy as np
 
 from dnncli.data.annotators import DRAWN, EDGES, IMAGES, split_places
 from dnncli.data.dataset import (
+    BACKGROUND,
     UNLABELLED,
     ArrayImages,
     Dataset,
@@ -20,7 +21,6 @@ from dnncli.data.dataset import (
     Task,
 )
 from dnncli.data.folder import SPLIT_FOLDERS, read_folder
-from dnncli.data.map_codes import BACKGROUND
 from dnncli.data.map_files import map_classes, readable_maps
 from dnncli.data.maps import Maps
 from dnncli.data.names import near

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.dataset import NO_CLASS
+from dnncli.data.dataset import BACKGROUND, NO_CLASS
 from dnncli.data.map_classes import MapClasses, classes_of
-from dnncli.data.map_codes import BACKGROUND, WHITE, Seen, numbered
+from dnncli.data.map_codes import WHITE, Seen, numbered
 from dnncli.data.map_files import CLASSES_FILE
 from dnncli.data.maps import Maps
 from dnncli.data.mask_pairs import EDGE_NAMES

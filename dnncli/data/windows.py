@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from dnncli.data.dataset import NO_CLASS
 
 Pair = tuple[NDArray, NDArray[np.uint8]]  # a picture (H, W, c) and its mask (H, W)
-Fit = Literal[
-    "tile", "stretch", "pad"
-]  # windows of pictures as they are, or whole ones made to fit
+# Windows of pictures as they are, or whole ones made to fit one.
+Fit = Literal["tile", "stretch", "pad"]
 
 DRAWS = 5  # numbers that `place` uses
 

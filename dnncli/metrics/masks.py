@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dnncli.data.dataset import NO_CLASS
 from dnncli.data.map_codes import VOID
 from dnncli.metrics.mask_intervals import mask_intervals
 from dnncli.metrics.mask_result import (
@@ -85,6 +86,16 @@ def pixel_pairs(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> P
     true_values, true_codes = np.unique(truth, return_inverse=True)
     values, codes = np.unique(predicted, return_inverse=True)
     return _cells(true_codes, codes, true_values, values)
+
+
+def index_pairs(truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> PixelPairs:
+    """Pairs of class indices, with the VOID of the scores where a mask is NO_CLASS."""
+    pairs = pixel_pairs(truth, predicted)
+    return PixelPairs(
+        truth=np.where(pairs.truth == NO_CLASS, VOID, pairs.truth),
+        predicted=np.where(pairs.predicted == NO_CLASS, VOID, pairs.predicted),
+        counts=pairs.counts,
+    )
 
 
 def _cells(

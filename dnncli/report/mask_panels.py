@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.dataset import NO_CLASS
 from dnncli.data.decode import scaled
-from dnncli.data.map_codes import NO_CLASS
 from dnncli.report.canvas import COLOURS
 from dnncli.report.letters import drawable, font_file, shortened
 from dnncli.results import written

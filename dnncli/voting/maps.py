@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.map_codes import NO_CLASS
+from dnncli.data.dataset import NO_CLASS
 from dnncli.voting.ballots import NO_VOTE, Ballots, encode
 from dnncli.voting.dawid_skene import DawidSkene, decide_learned
 from dnncli.voting.pooling import average

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from map_support import write_pictures
 
+from dnncli.data.dataset import NO_CLASS
 from dnncli.data.map_classes import find_classes
-from dnncli.data.map_codes import NO_CLASS
 from dnncli.data.maps import open_maps
 from dnncli.errors import ConfigError, DataError
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dnncli.data.map_codes import NO_CLASS
+from dnncli.data.dataset import NO_CLASS
 from dnncli.errors import ConfigError
 from dnncli.voting.maps import MaskRule, mask_consensus, mean_map
 from dnncli.voting.rules import VoteOptions

@@ -11,13 +11,13 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.map_codes import NO_CLASS
+from dnncli.data.dataset import NO_CLASS
 from dnncli.metrics.mask_result import MaskReport
-from dnncli.metrics.masks import PixelPairs, mask_counts, mask_report
+from dnncli.metrics.masks import PixelPairs, index_pairs, mask_counts, mask_report
 from dnncli.metrics.scores import Undefined
 from dnncli.results import Progress
 from dnncli.services.ensemble.map_sets import MapSets
-from dnncli.services.ensemble.map_tally import Tally, index_pairs
+from dnncli.services.ensemble.map_tally import Tally
 from dnncli.voting.maps import MaskConsensus, MaskRule, mask_consensus, mean_map
 
 _MAJORITY = MaskRule()

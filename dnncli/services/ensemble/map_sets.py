@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.dataset import NO_CLASS
 from dnncli.data.map_classes import MapClasses, find_classes
-from dnncli.data.map_codes import NO_CLASS
 from dnncli.data.maps import MapKind, Maps, match_maps, open_maps
 from dnncli.errors import DataError
 from dnncli.results import Progress, no_progress

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.map_codes import NO_CLASS, VOID
 from dnncli.metrics.agreement import agreement
-from dnncli.metrics.masks import PixelPairs, pixel_pairs
 from dnncli.services.ensemble.agreed import AgreementReport, agreement_report
 from dnncli.voting.ballots import NO_VOTE, Ballots
 
@@ -55,13 +53,3 @@ class Tally:
         """Of all pictures together."""
         found = agreement(self.patterns, self.counts, n_classes=self._n_classes)
         return agreement_report(found, self.models, unit="pixel")
-
-
-def index_pairs(truth: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> PixelPairs:
-    """Pairs of class indices, with the VOID of the scores where a mask is NO_CLASS."""
-    pairs = pixel_pairs(truth, predicted)
-    return PixelPairs(
-        truth=np.where(pairs.truth == NO_CLASS, VOID, pairs.truth),
-        predicted=np.where(pairs.predicted == NO_CLASS, VOID, pairs.predicted),
-        counts=pairs.counts,
-    )

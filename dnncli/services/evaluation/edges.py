@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.align import NORMALIZE_IDS
-from dnncli.data.map_codes import NO_CLASS
+from dnncli.data.dataset import NO_CLASS
 from dnncli.errors import ConfigError
 from dnncli.metrics.edge_counts import THRESHOLDS, TOLERANCE, EdgeCounts, edge_counts
 from dnncli.metrics.edge_intervals import FEWEST, edge_intervals

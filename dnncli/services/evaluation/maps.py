@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.data.align import NORMALIZE_IDS
+from dnncli.data.dataset import BACKGROUND
 from dnncli.data.map_classes import check_alike
-from dnncli.data.map_codes import BACKGROUND, VOID, MaskCode, Seen, first_ids, mask_code
+from dnncli.data.map_codes import VOID, MaskCode, Seen, first_ids, mask_code
 from dnncli.data.maps import Maps, match_maps, open_maps
 from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.boundary import NearCounts, near_counts, near_scores, stacked

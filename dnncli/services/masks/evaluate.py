@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.dataset import judged
-from dnncli.data.map_codes import NO_CLASS, VOID, MaskCode
+from dnncli.data.dataset import NO_CLASS, judged
+from dnncli.data.map_codes import VOID, MaskCode
 from dnncli.data.maps import Maps, open_maps
 from dnncli.errors import ConfigError
 from dnncli.networks.files import read_card

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.dataset import NO_CLASS, judged
-from dnncli.data.map_codes import VOID
-from dnncli.metrics.masks import mask_counts, mask_report, pixel_pairs
+from dnncli.data.dataset import judged
+from dnncli.metrics.masks import index_pairs, mask_counts, mask_report
 from dnncli.results import Progress, plain
 from dnncli.rundir import RunDir
 from dnncli.services.evaluation.edges import EdgeOptions, evaluate_edge_maps
@@ -76,9 +75,7 @@ def _scores(
         raise ValueError("the validation data has no masks")
     pairs = []
     for done, row in enumerate(rows.tolist(), start=1):
-        truth = masks.read(row).astype(np.int16)
-        truth[truth == NO_CLASS] = VOID
-        pairs.append(pixel_pairs(truth, predictor.indices(row).astype(np.int16)))
+        pairs.append(index_pairs(masks.read(row), predictor.indices(row)))
         progress("Scoring validation pictures", done, len(rows))
     values = judged(classes)
     report = mask_report(

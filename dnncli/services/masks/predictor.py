@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dnncli.augmentation.views import View, views
 from dnncli.data.dataset import Dataset
 from dnncli.data.pictures import pixels
-from dnncli.errors import ConfigError, DataError
+from dnncli.errors import ConfigError, DataError, ModelError
 from dnncli.results import Progress, no_progress
 from dnncli.services.masks.tiles import Call, Tiling, strips
 from dnncli.services.rows import Rows
@@ -38,20 +38,20 @@ class MaskPredictor:
 
         Raises:
             DataError: if the picture cannot be read.
+            ModelError: if an answer is not finite.
         """
         tiling = Tiling.of_card(self.card)
         picture = read_picture(self.dataset, row, channels=self.card["channels"])
-        found = strips(self.call, picture, tiling=tiling, batch_size=self.batch_size)
-        return found if picture.size < _LARGE else self._told(found, len(picture))
-
-    def _told(
-        self, found: Iterator[NDArray[np.float32]], height: int
-    ) -> Iterator[NDArray[np.float32]]:
-        """The same strips, and a word on each."""
         done = 0
-        for strip in found:
+        for strip in strips(self.call, picture, tiling=tiling, batch_size=self.batch_size):
+            if not np.isfinite(strip).all():
+                raise ModelError(
+                    f"{self.dataset.ids[row]}: the network's probabilities of it are not finite. "
+                    "Train again with a smaller --lr, or --precision float32."
+                )
             done += len(strip)
-            self.progress("Rows of a large picture", done, height)
+            if picture.size >= _LARGE:
+                self.progress("Rows of a large picture", done, len(picture))
             yield strip
 
     def indices(self, row: int, *, threshold: float | None = None) -> NDArray[np.uint8]:

@@ -6,13 +6,14 @@ Shapes: H height, W width in pixels, c channels, C classes; B windows of h x w p
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.windows import Fit
+
 Call = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (B, h, w, c) -> (B, h, w, C)
-Fit = Literal["tile", "stretch", "pad"]
 
 _GRID = 16  # pixels; what networks halve four times keeps its place at its multiples
 _PIXELS = 2**19  # that a network is given at a time: eight windows of 256 x 256
