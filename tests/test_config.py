@@ -57,11 +57,11 @@ def test_any_value_survives_the_round_trip_through_toml(epochs, rate, text):
 
 def test_all_wrong_settings_are_named_at_once_with_the_nearest_right_one():
     with pytest.raises(ConfigError) as caught:
-        merge({"fit": {"bach_size": 3, "epochs": 0}, "modle": {}}, {}, source="pets.toml")
+        merge({"fit": {"bach_size": 3, "epochs": -1}, "modle": {}}, {}, source="pets.toml")
     message = str(caught.value)
     assert message.startswith("pets.toml:")
     assert "fit.bach_size: no such setting. Did you mean 'batch_size'?" in message
-    assert "fit.epochs: Input should be greater than or equal to 1. Got 0." in message
+    assert "fit.epochs: Input should be greater than or equal to 0. Got -1." in message
     assert "modle: no such section. Did you mean 'model'?" in message
 
 
