@@ -235,9 +235,15 @@ def _show(result: "TrainResult", data: Path) -> None:
             for name, value in result.scores.items()
         ]
     output.table(["", str(result.run)], [*rows, *_threshold(chosen), *_calibration(result)])
+    _advise(result, data)
+
+
+def _advise(result: "TrainResult", data: Path) -> None:
+    """What the scores are worth, and what to do next."""
+    chosen = result.chosen_by_validation
     if chosen.get("refusal"):
         output.warn(f"{chosen['refusal']} {chosen['rule']} was taken instead of a certificate.")
-    judge = f"dnncli eval {result.run} {data}"
+    judge = f"dnncli eval {result.run} {data if result.test_rows else 'OTHER'}"
     what = ["the epoch"] if "epoch" in chosen else []
     if "threshold" in chosen:
         what.append("the threshold")
@@ -247,7 +253,15 @@ def _show(result: "TrainResult", data: Path) -> None:
     if what:
         listed = " and ".join(filter(None, [", ".join(what[:-1]), what[-1]]))
         output.hint(f"The validation rows chose {listed}, so their scores are flattering.")
-    output.hint(f"Judge the model on other rows: {judge}")
+    if result.epochs and result.best_value != result.best_value:
+        output.warn(
+            f"{result.monitor} is undefined in every epoch: the last one was kept. Are all classes "
+            "in the validation rows?"
+        )
+    if result.test_rows:
+        output.hint(f"Judge the model on other rows: {judge}")
+    else:
+        output.hint(f"No rows are kept for the test. Judge the model on other data: {judge}")
 
 
 def _threshold(chosen: dict[str, Any]) -> list[tuple[str, Any]]:

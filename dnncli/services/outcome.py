@@ -50,6 +50,7 @@ def finish(job: Job, run: RunDir, state: TrainState) -> TrainResult:
         calibration=found.calibration,
         classes=plan.dataset.class_names,
         notes=plan.notes,
+        test_rows=len(plan.dataset.rows("test")),
     )
 
 

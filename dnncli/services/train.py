@@ -44,6 +44,7 @@ class TrainResult:
     calibration: dict[str, Any]  # temperature, and what it changes on the validation rows
     classes: tuple[str, ...]
     notes: tuple[str, ...]
+    test_rows: int = 0  # that nothing has seen
 
     @property
     def scores(self) -> dict[str, float | None]:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from map_support import write_squares
 from typer.testing import CliRunner
 
 from dnncli.cli.app import app
@@ -90,3 +91,23 @@ def test_a_batch_size_that_is_no_number_is_refused(patterns, text):
     shown = run(patterns, f"--batch-size={text}", "--dry-run")
     assert shown.exit_code == 2
     assert "batch_size" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [("0.2", "on other rows: dnncli eval"), ("0", "No rows are kept for the test.")],
+)
+def test_other_rows_are_named_only_if_there_are_some(patterns, tmp_path, test, said):
+    options = (*QUICK, "--set", f"data.test={test}", "--out", tmp_path / "run")
+    shown = run(patterns / "train", *options)
+    assert shown.exit_code == 0, shown.output
+    assert said in shown.stderr
+
+
+def test_masks_are_trained_on_and_judged_by_their_own_scores(tmp_path):
+    data = write_squares(tmp_path / "squares")
+    small = ("--set", "model.options={width = 2, depth = 2}", "--set", "run.tensorboard=false")
+    shown = run(data, *small, "--epochs", "1", "--out", tmp_path / "run")
+    assert shown.exit_code == 0, shown.output
+    assert "Dice" in shown.stdout and "pixel accuracy" in shown.stdout
+    assert "temperature" not in shown.output

@@ -2,9 +2,8 @@
 
 import json
 
-import numpy as np
 import pytest
-from PIL import Image
+from map_support import write_squares
 
 import dnncli
 from dnncli.config import merge
@@ -18,23 +17,6 @@ SMALL = {
     "run.tensorboard": False,
     "augment.policy": "none",
 }
-
-
-def write_squares(root, *, folder="masks", n=8, size=(24, 20), empty=False):
-    """White squares on grey noise; every picture has one, at another place."""
-    rng = np.random.default_rng(0)
-    for split, count in (("train", n), ("test", 2)):
-        for row in range(count):
-            mask = np.zeros(size, np.uint8)
-            if not empty:
-                top, left = rng.integers(0, size[0] - 8), rng.integers(0, size[1] - 8)
-                mask[top : top + 8, left : left + 8] = 255
-            picture = np.where(mask, 230, rng.integers(0, 90, size)).astype(np.uint8)
-            for name, pixels in (("images", picture), (folder, mask)):
-                file = root / split / name / f"{row}.png"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(file)
-    return root
 
 
 @pytest.fixture(scope="module")
