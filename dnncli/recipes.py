@@ -19,7 +19,9 @@ RECIPES: dict[tuple[str, str], dict[str, Any]] = {
         "optimizer.name": "sgd",
         "optimizer.learning_rate": 1e-6,
         "optimizer.momentum": 0.9,
-        "optimizer.schedule": "constant",
+        # After 10,000 and 20,000 of 30,000 updates; what is said of a length holds for any.
+        "optimizer.schedule": "step",
+        "optimizer.schedule_options": {"at": [1 / 3, 2 / 3], "factor": 0.1},
         "optimizer.average": 0.0,
         "optimizer.multipliers": {"block5": 100.0, "side": 0.01, "fuse": 0.001, "bias": 2.0},
         "model.l2": 1e-4,  # Caffe's weight decay w is w/2 * sum of squares
