@@ -9,13 +9,13 @@ from dnncli.errors import ConfigError
 from dnncli.results import Progress, no_progress
 from dnncli.rundir import is_run
 from dnncli.services.evaluation.edge_result import EdgeEval
-from dnncli.services.evaluation.edges import checked_edges, evaluate_edges
 from dnncli.services.evaluation.folder import check_out
 from dnncli.services.evaluation.inputs import from_files, from_run
 from dnncli.services.evaluation.map_result import MaskEval
-from dnncli.services.evaluation.maps import checked_masks, evaluate_masks
 from dnncli.services.evaluation.options import checked
+from dnncli.services.evaluation.pixels import evaluate_pixels
 from dnncli.services.evaluation.report import scored
+from dnncli.services.evaluation.request import Request
 from dnncli.services.evaluation.result import EvalReport
 
 
@@ -94,129 +94,97 @@ def evaluate(
     Raises:
         ConfigError, DataError, ModelError: what is wrong, and what to do.
     """
-    target = Path(target)
-    folder = None if out is None else Path(out)
-    if folder is not None:
-        check_out(folder)
-    beside_maps = target.is_dir() and truth is not None and Path(truth).is_dir()
-    of_maps = not is_run(target) and (beside_maps or is_maps(target))
-    task = "" if of_maps else _pixel_task(target)
-    if of_maps or task:
-        given = {
-            "data": of_maps and data,
-            "split": of_maps and split,
-            "name": of_maps and name,
-            "truth": task and truth,
-            "thresholds": thresholds,
-            "slices": slices,
-            "against": against,
-            "multi-label": multi_label,
-            "intervals": intervals != "delta",
-            "bins": bins != 15,
-            "nan": nan != "error",
-            "tie": tie != "abstain",
-        }
-        run = None
-        if task:
-            from dnncli.services.masks import evaluate as runs
+    asked = Request(
+        target=Path(target),
+        folder=None if out is None else Path(out),
+        data=data,
+        truth=truth,
+        classes=classes,
+        betas=betas,
+        undefined=undefined,
+        positive=positive,
+        threshold=threshold,
+        thresholds=thresholds,
+        confidence=confidence,
+        intervals=intervals,
+        bins=bins,
+        multi_label=multi_label,
+        nan=nan,
+        slices=slices,
+        fail_under=fail_under,
+        against=against,
+        split=split,
+        tie=tie,
+        normalize_ids=normalize_ids,
+        name=name,
+        batch_size=batch_size,
+        on_bad=on_bad,
+        binary=binary,
+        ignore=ignore,
+        edges=edges,
+        tolerance=tolerance,
+        nms=nms,
+        progress=progress,
+    )
+    if asked.folder is not None:
+        check_out(asked.folder)
+    beside_maps = asked.target.is_dir() and truth is not None and Path(truth).is_dir()
+    if not is_run(asked.target) and (beside_maps or is_maps(asked.target)):
+        return evaluate_pixels(asked, task="")
+    if task := _pixel_task(asked.target):
+        return evaluate_pixels(asked, task=task)
+    return _evaluate_rows(asked)
 
-            run = runs.Asked(
-                target=target,
-                data=data,
-                split=split,
-                name=name,
-                out=folder,
-                batch_size=batch_size,
-                on_bad=on_bad,
-            )
-        if edges or task == "edges":
-            edge_options = checked_edges(
-                tolerance=tolerance,
-                nms=nms,
-                threshold=threshold,
-                confidence=confidence,
-                fail_under=fail_under,
-                normalize_ids=normalize_ids,
-                others=given
-                | {
-                    "classes": classes,
-                    "beta": tuple(betas) != (1.0,),
-                    "undefined": undefined != "skip",
-                    "positive": positive,
-                    "binary": binary,
-                    "ignore": ignore is not None,
-                    "edges": task == "segment",
-                },
-            )
-            if run is not None:
-                return runs.evaluate_run_edges(run, options=edge_options, progress=progress)
-            return evaluate_edges(
-                target, _true(target, truth), options=edge_options, folder=folder, progress=progress
-            )
-        mask_options = checked_masks(
-            classes=classes,
-            binary=binary,
-            ignore=ignore,
-            threshold=threshold,
-            betas=betas,
-            undefined=undefined,
-            confidence=confidence,
-            tolerance=tolerance,
-            positive=positive,
-            fail_under=fail_under,
-            normalize_ids=normalize_ids,
-            others=given | {"no-nms": not nms},
-        )
-        if run is not None:
-            return runs.evaluate_run_masks(run, options=mask_options, progress=progress)
-        return evaluate_masks(
-            target, _true(target, truth), options=mask_options, folder=folder, progress=progress
-        )
-    if binary or ignore is not None:
+
+def _evaluate_rows(asked: Request) -> EvalReport:
+    """Score classes of rows: a predictions file, or a run that predicts them."""
+    target = asked.target
+    if asked.binary or asked.ignore is not None:
         raise ConfigError(
             f"{target}: is no folder or .npz of masks; --binary and --ignore are for masks."
         )
-    if edges or tolerance is not None or not nms:
+    if asked.edges or asked.tolerance is not None or not asked.nms:
         raise ConfigError(
             f"{target}: is no folder or .npz of maps; --edges, --tolerance and --no-nms are for "
             "edges and masks."
         )
     options = checked(
-        classes=classes,
-        betas=betas,
-        undefined=undefined,
-        tie=tie,
-        positive=positive,
-        normalize_ids=normalize_ids,
-        confidence=confidence,
-        intervals=intervals,
-        bins=bins,
-        nan=nan,
-        multi_label=multi_label,
-        threshold=threshold,
-        thresholds=None if thresholds is None else Path(thresholds),
-        slices=slices,
-        fail_under=fail_under,
-        against=None if against is None else Path(against),
+        classes=asked.classes,
+        betas=asked.betas,
+        undefined=asked.undefined,
+        tie=asked.tie,
+        positive=asked.positive,
+        normalize_ids=asked.normalize_ids,
+        confidence=asked.confidence,
+        intervals=asked.intervals,
+        bins=asked.bins,
+        nan=asked.nan,
+        multi_label=asked.multi_label,
+        threshold=asked.threshold,
+        thresholds=None if asked.thresholds is None else Path(asked.thresholds),
+        slices=asked.slices,
+        fail_under=asked.fail_under,
+        against=None if asked.against is None else Path(asked.against),
     )
     if target.suffix in SUFFIXES and not target.is_dir():
-        if name is not None:
+        if asked.name is not None:
             raise ConfigError("--name: is for runs. Say where the results go with --out FOLDER.")
-        inputs = from_files(target, data, truth, split=split, options=options)
+        inputs = from_files(target, asked.data, asked.truth, split=asked.split, options=options)
     else:
         inputs = from_run(
             target,
-            data,
-            truth,
-            split=split,
-            name=name,
-            out=folder,
+            asked.data,
+            asked.truth,
+            split=asked.split,
+            name=asked.name,
+            out=asked.folder,
             options=options,
-            batch_size=batch_size,
-            on_bad=on_bad,
-            progress=progress,
+            batch_size=asked.batch_size,
+            on_bad=asked.on_bad,
+            progress=asked.progress,
         )
-    return scored(inputs, target=target, folder=folder or inputs.folder, progress=progress)
+    folder = asked.folder or inputs.folder
+    return scored(inputs, target=target, folder=folder, progress=asked.progress)
 
 
 def _pixel_task(target: Path) -> str:
@@ -227,12 +195,3 @@ def _pixel_task(target: Path) -> str:
 
     task = task_of(target)
     return task if task in OF_PIXELS else ""
-
-
-def _true(target: Path, truth: str | Path | None) -> Path:
-    """The truth of maps, which must be given."""
-    if truth is None:
-        raise ConfigError(
-            f"{target}: is no run. If these are masks or edges, give the true ones by --truth PATH."
-        )
-    return Path(truth)
