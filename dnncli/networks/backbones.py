@@ -287,26 +287,44 @@ def _from_torch(path: Path) -> Weights:
 def _assign(backbone: keras.Model, found: Weights, *, path: Path, name: str) -> None:
     """Copy the first run of layers in `found` whose shapes are the backbone's."""
     wanted = list(_flat(backbone))
-    shapes = [[tuple(value.shape) for value in _ordered(layer)] for layer in wanted]
-    there = [[array.shape for array in arrays] for _, arrays in found]
-    for start in range(len(there) - len(shapes) + 1):
-        if there[start : start + len(shapes)] == shapes:
-            break
-    else:
-        lines = [
-            f"layer {index}: {name} has {layer.name} {want}, the file {other} {have}."
-            for index, (layer, want, (other, _), have) in enumerate(
-                zip(wanted, shapes, found, there), start=1
-            )
-            if want != have
-        ]
-        count = f"{name} has {len(shapes)} layers with weights, the file {len(there)}."
-        raise ModelError(f"{path}: does not fit {name}.", [count, *lines[:_SHOWN]])
+    shapes = {layer.name: [tuple(v.shape) for v in _ordered(layer)] for layer in wanted}
+    start, lines = first_fit(shapes, found, name=name)
+    if start is None:
+        count = f"{name} has {len(wanted)} layers with weights, the file {len(found)}."
+        raise ModelError(f"{path}: does not fit {name}.", [count, *lines])
     for layer, (_, arrays) in zip(wanted, found[start:]):
         for value, array in zip(_ordered(layer), arrays, strict=True):
             value.assign(array)
         if isinstance(layer, layers.Normalization):
             layer.finalize_state()
+
+
+def first_fit(
+    shapes: Mapping[str, list[tuple[int, ...]]], found: Weights, *, name: str
+) -> tuple[int | None, list[str]]:
+    """Where the layers of a file begin that have the wanted shapes.
+
+    Args:
+        shapes: of the weights of each layer that is to be filled, by its name, in order.
+        found: layers of the file.
+        name: of the network, for the lines.
+
+    Returns:
+        The first such place, and nothing; or None, and a line for each of the first that differ.
+    """
+    wanted = list(shapes.values())
+    there = [[tuple(array.shape) for array in arrays] for _, arrays in found]
+    for start in range(len(there) - len(wanted) + 1):
+        if there[start : start + len(wanted)] == wanted:
+            return start, []
+    lines = [
+        f"layer {index}: {name} has {layer} {want}, the file {other} {have}."
+        for index, (layer, want, (other, _), have) in enumerate(
+            zip(shapes, wanted, found, there), start=1
+        )
+        if want != have
+    ]
+    return None, lines[:_SHOWN]
 
 
 def _repair_efficientnet(backbone: keras.Model) -> None:

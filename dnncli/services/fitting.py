@@ -174,6 +174,20 @@ def normalization_of(plan: Plan, pictures: Iterable[NDArray]) -> Normalization:
     return fit_normalization(name, pictures, known_range=known_range(plan.dataset))
 
 
+def augment_by(
+    build: Callable[..., Any], plan: Plan, value_range: tuple[float, float]
+) -> Callable[..., Any] | None:
+    """What `build` makes of the plan's policy for a training batch; None if nothing is changed."""
+    if not plan.policy.steps:
+        return None
+    return build(
+        plan.policy,
+        height_width=plan.height_width,
+        channels=plan.channels,
+        value_range=value_range,
+    )
+
+
 def _batches(
     plan: Plan,
     loader: Loader,
@@ -184,14 +198,7 @@ def _batches(
 ) -> Batches:
     config = plan.config
     n_classes = len(plan.dataset.class_names)
-    augment = None
-    if plan.policy.steps:
-        augment = build_policy(
-            plan.policy,
-            height_width=plan.height_width,
-            channels=plan.channels,
-            value_range=value_range,
-        )
+    augment = augment_by(build_policy, plan, value_range)
     targets = Targets(
         labels=plan.dataset.labels,
         n_classes=n_classes,

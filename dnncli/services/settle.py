@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from dnncli import registry
-from dnncli.config import STEADY_SCHEDULES, TrainConfig
+from dnncli.config import STEADY_SCHEDULES, Resize, TrainConfig
 from dnncli.data.dataset import Task
 from dnncli.errors import ConfigError
 from dnncli.services import regime
 
-_SMOOTHING = 0.1  # of the targets of classifiers
+# How pictures get to image_size, augmentation, label smoothing: of classes, and of masks and edges.
+_OF_CLASSES: tuple[Resize, str, float] = ("stretch", "light", 0.1)
+_OF_PIXELS: tuple[Resize, str, float] = ("tile", "standard", 0.0)
 
 
 def settle(config: TrainConfig, task: Task) -> TrainConfig:
@@ -24,7 +26,15 @@ def settle(config: TrainConfig, task: Task) -> TrainConfig:
         fit = replace(fit, class_weight=regime.read_class_weights(fit.class_weight))
     if fit.snapshots:
         _check_snapshots(config)
-    config = replace(config, fit=fit, data=replace(config.data, task=task))
+    resize, policy, smoothing = _OF_CLASSES if task == "classify" else _OF_PIXELS
+    data, augment, loss = config.data, config.augment, config.loss
+    if data.resize == "auto":
+        data = replace(data, resize=resize)
+    if augment.policy == "auto":
+        augment = replace(augment, policy=policy)
+    if loss.label_smoothing is None:
+        loss = replace(loss, label_smoothing=smoothing)
+    config = replace(config, fit=fit, data=replace(data, task=task), augment=augment, loss=loss)
     return _classifier(config) if task == "classify" else config
 
 
@@ -48,20 +58,8 @@ def _classifier(config: TrainConfig) -> TrainConfig:
     check_weights(config, ready=("imagenet",) if has_weights else ())
     if loss.name == "auto":
         loss = replace(loss, name="cross-entropy")
-    if loss.label_smoothing is None:
-        loss = replace(loss, label_smoothing=_SMOOTHING)
     registry.check(registry.LOSSES, loss.name, kind="loss")
-    return replace(
-        config,
-        model=model,
-        loss=loss,
-        data=replace(data, resize="stretch" if data.resize == "auto" else data.resize),
-        augment=replace(config.augment, policy=_policy(config, "light")),
-    )
-
-
-def _policy(config: TrainConfig, default: str) -> str:
-    return default if config.augment.policy == "auto" else config.augment.policy
+    return replace(config, model=model, loss=loss)
 
 
 def check_weights(config: TrainConfig, *, ready: Sequence[str]) -> None:

@@ -19,7 +19,13 @@ from dnncli.networks.dense import build_dense
 from dnncli.networks.network import Network, parameters
 from dnncli.results import Progress
 from dnncli.rundir import RunDir
-from dnncli.services.fitting import card_of, left_out, measured_range, normalization_of
+from dnncli.services.fitting import (
+    augment_by,
+    card_of,
+    left_out,
+    measured_range,
+    normalization_of,
+)
 from dnncli.services.job import Job
 from dnncli.services.masks.outcome import judge_masks
 from dnncli.services.masks.predictor import MaskPredictor, forward
@@ -116,14 +122,7 @@ def _batches(
     value_range: tuple[float, float],
 ) -> Batches:
     config = plan.config
-    augment = None
-    if plan.policy.steps:
-        augment = build_joint(
-            plan.policy,
-            height_width=plan.height_width,
-            channels=plan.channels,
-            value_range=value_range,
-        )
+    augment = augment_by(build_joint, plan, value_range)
 
     def training(first_step: int) -> Any:
         return mask_pipeline.shuffled(

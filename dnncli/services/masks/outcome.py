@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.data.dataset import judged
 from dnncli.metrics.masks import index_pairs, mask_counts, mask_report
 from dnncli.results import Progress, plain
 from dnncli.rundir import RunDir
 from dnncli.services.evaluation.edges import EdgeOptions, evaluate_edge_maps
 from dnncli.services.job import Outcome
+from dnncli.services.masks.evaluate import judged_classes
 from dnncli.services.masks.predictor import MaskPredictor
 from dnncli.services.plan import Plan
 from dnncli.training.backup import TrainState
@@ -70,18 +70,18 @@ def _edge_scores(
 def _scores(
     plan: Plan, predictor: MaskPredictor, rows: NDArray[np.int64], progress: Progress
 ) -> dict[str, Any]:
-    masks, classes = plan.validation.masks, plan.validation.class_names
+    masks = plan.validation.masks
     if masks is None:
         raise ValueError("the validation data has no masks")
     pairs = []
     for done, row in enumerate(rows.tolist(), start=1):
         pairs.append(index_pairs(masks.read(row), predictor.indices(row)))
         progress("Scoring validation pictures", done, len(rows))
-    values = judged(classes)
+    code = judged_classes(plan.validation.class_names)
     report = mask_report(
-        mask_counts(pairs, values=values),
+        mask_counts(pairs, values=code.values),
         ids=[plan.validation.ids[row] for row in rows],
-        classes=[classes[value] for value in values],
+        classes=code.class_names,
         betas=(plan.config.regime.beta,),
     )
     return {"n": len(rows), **plain(report)}

@@ -47,21 +47,13 @@ def settle_masks(config: TrainConfig, task: Task) -> TrainConfig:
     """
     config = settle(config, task)
     _check(config)
-    data, loss, policy = config.data, config.loss, config.augment.policy
+    loss = config.loss
     if loss.name == "auto":
         balanced = task == "edges"
         loss = replace(loss, name="balanced-cross-entropy" if balanced else "dice+cross-entropy")
-    if loss.label_smoothing is None:
-        loss = replace(loss, label_smoothing=0.0)
     for part in loss.name.split("+"):
         registry.check(registry.MASK_LOSSES, part, kind="loss of masks")
-    return replace(
-        config,
-        model=_model(config, task),
-        loss=loss,
-        data=replace(data, resize="tile" if data.resize == "auto" else data.resize),
-        augment=replace(config.augment, policy="standard" if policy == "auto" else policy),
-    )
+    return replace(config, model=_model(config, task), loss=loss)
 
 
 def _check(config: TrainConfig) -> None:
