@@ -17,9 +17,12 @@ from dnncli.errors import ConfigError
 CLASSIFIERS = {
     "cnn": "dnncli.networks.classifiers:cnn",
     "mlp": "dnncli.networks.classifiers:mlp",
-    "resnet20": "dnncli.networks.classifiers:resnet20",
-    "resnet32": "dnncli.networks.classifiers:resnet32",
-    "resnet56": "dnncli.networks.classifiers:resnet56",
+    "resnet20": "dnncli.networks.resnets:resnet20",
+    "resnet32": "dnncli.networks.resnets:resnet32",
+    "resnet56": "dnncli.networks.resnets:resnet56",
+    "wrn-16-4": "dnncli.networks.resnets:wrn_16_4",
+    "wrn-28-10": "dnncli.networks.resnets:wrn_28_10",
+    "wrn-40-4": "dnncli.networks.resnets:wrn_40_4",
 }
 
 # Networks that say something of every pixel, for the tasks segment and edges.

@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from dnncli import config as configuration
@@ -83,6 +83,9 @@ def load_config(
             raise ConfigError(unknown(word, configuration.FLAGS, kind="option"))
         if value is not None:
             asked[configuration.FLAGS[word]] = value
+    asked = {
+        key: str(value) if isinstance(value, PurePath) else value for key, value in asked.items()
+    }
     base = configuration.read_toml(Path(file)) if file else {}
     asked["data.path"] = str(data)
     source = str(file) if file else "settings"
@@ -111,7 +114,8 @@ def train(
         seeds: train one run for each, on one split, in `out`/seed-<n>; nothing: a single run.
         resume: go on with the run at `out`, or the newest unfinished one on `data`; where `out`
             holds the runs of several seeds, with those of them that are not finished.
-        dry_run: only return the merged configuration and the plan; nothing slow is imported.
+        dry_run: only return the merged configuration and the plan; Keras is imported only to check
+            options of parts.
         progress: told how far reading and decoding are.
         listener: `dnncli.training.listener.Listener`, told about steps and epochs.
         **options: the command line's words, as `epochs=20, lr=0.01` (dnncli.config.FLAGS).
@@ -149,10 +153,16 @@ def train(
 def planned(
     config: TrainConfig, *, split: Path | None = None, progress: Progress = no_progress
 ) -> dict[str, Any]:
-    """What --dry-run shows: the merged configuration, the plan, and notes."""
-    from dnncli.services.plan import make_plan  # only now: a typo is answered without NumPy
+    """What --dry-run shows: the merged configuration, the plan, and notes.
+
+    Keras is only imported if options were given that only the parts themselves know.
+    """
+    from dnncli.services import trial  # only now: a typo is answered without NumPy
+    from dnncli.services.plan import make_plan
 
     plan = make_plan(config, split=split, progress=progress)
+    if trial.has_own_parts(config):
+        trial.build_parts(plan)
     return {
         "config": configuration.as_toml(plan.config),
         "plan": plan.summary(),

@@ -9,13 +9,14 @@ from dnncli import registry
 from dnncli.config import LossConfig, ModelConfig
 from dnncli.errors import ConfigError, ModelError
 from dnncli.losses import build_loss
-from dnncli.networks.classifiers import resnet20
 from dnncli.networks.files import load_model, save_model
 from dnncli.networks.network import build_network, multiply_adds, parameters
+from dnncli.networks.resnets import resnet20
 
 NAMES = ("a", "b", "c")
-# The deeper ones are made by the same function as resnet20, and slow to build.
-SHORT = [name for name in registry.CLASSIFIERS if name not in ("resnet32", "resnet56")]
+# The others are made by the same functions as resnet20 and wrn-16-4, and slow to build.
+LARGE = ("resnet32", "resnet56", "wrn-28-10", "wrn-40-4")
+SHORT = [name for name in registry.CLASSIFIERS if name not in LARGE]
 
 
 def build(name, size=(16, 16), channels=3, *, class_names=NAMES, **settings):
@@ -36,7 +37,7 @@ def pictures(shape, *, n=12):
     return (noise + labels[:, None, None, None] * 90).astype(np.float32), np.eye(3)[labels]
 
 
-@pytest.mark.parametrize("name", registry.CLASSIFIERS)
+@pytest.mark.parametrize("name", SHORT)
 def test_training_lowers_the_loss_and_a_saved_model_answers_the_same(name, tmp_path):
     network = build(name)
     x, y = pictures((16, 16, 3))
@@ -120,6 +121,9 @@ def test_dropout_is_where_it_was_asked_for(name):
         ("resnet20", (32, 32), 3, {}, 269_722, 271_098, 40.6),
         ("resnet32", (32, 32), 3, {}, 464_154, 466_426, 68.9),
         ("resnet56", (32, 32), 3, {}, 853_018, 857_082, 125.5),
+        ("wrn-16-4", (32, 32), 3, {}, 2_748_890, 2_752_506, 392.6),
+        ("wrn-28-10", (32, 32), 3, {}, 36_479_194, 36_497_146, 5_243.3),
+        ("wrn-40-4", (32, 32), 3, {}, 8_949_210, 8_959_994, 1_298.6),
         ("resnet20", (28, 28), 1, {}, 269_434, 270_810, 30.8),
         ("resnet20", (32, 32), 3, {"shortcut": "B"}, 272_474, 274_042, 40.8),
         # 9 32 + 9 32 64 + 9 64 128, 2 (32 + 64 + 128) of BN, 4 4 128 10 + 10
@@ -248,7 +252,7 @@ def test_padding_valid_crops_the_shortcut_to_the_pixel_in_the_middle():
         assert np.array_equal(short, way)
 
 
-@pytest.mark.parametrize(("name", "smallest"), [("cnn", 3), ("resnet20", 81)])
+@pytest.mark.parametrize(("name", "smallest"), [("cnn", 3), ("resnet20", 81), ("wrn-16-4", 53)])
 def test_a_picture_too_small_for_padding_valid_is_refused_with_the_smallest_that_works(
     name, smallest
 ):

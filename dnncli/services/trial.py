@@ -1,0 +1,80 @@
+"""Building what training would build, without pictures: a wrong option is told by a dry run."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dnncli import devices
+from dnncli.config import TrainConfig
+from dnncli.services.plan import Plan
+
+if TYPE_CHECKING:
+    from dnncli.networks.network import Network
+
+
+def has_own_parts(config: TrainConfig) -> bool:
+    """Whether settings were given that only the parts themselves can judge."""
+    model, loss, optimizer = config.model, config.loss, config.optimizer
+    given = [model.preset, model.options, loss.options, optimizer.options]
+    given += [optimizer.schedule_options, optimizer.multipliers]
+    return any(given) or any(":" in part.name for part in (model, loss, optimizer))
+
+
+def build_parts(plan: Plan) -> None:
+    """Build network, loss and optimizer of `plan`, and let go of them; takes seconds.
+
+    Raises:
+        ConfigError, ModelError: what is wrong with an option, and what is allowed.
+    """
+    devices.load_tensorflow()
+    from dnncli.optimizers import build_optimizer
+    from dnncli.rate_factors import check_multipliers
+
+    config = plan.config
+    network = _network(plan)
+    _build_loss(plan, network)
+    check_multipliers(
+        config.optimizer.multipliers, [weight.path for weight in network.training.weights]
+    )
+    build_optimizer(
+        config.optimizer,
+        steps_per_epoch=plan.steps_per_epoch,
+        epochs=config.fit.epochs or 1,
+        accumulate=plan.accumulate,
+        cycles=max(config.fit.snapshots, 1),
+    )
+
+
+def _network(plan: Plan) -> "Network":
+    model = plan.config.model
+    if model.weights == "imagenet":
+        model = replace(model, weights="none")  # a dry run downloads nothing
+    classes = plan.dataset.class_names
+    if plan.dataset.task != "classify":
+        from dnncli.networks.dense import build_dense
+
+        return build_dense(
+            model, channels=plan.channels, class_names=classes, task=plan.dataset.task
+        )
+    from dnncli.networks.network import build_network
+
+    return build_network(
+        model,
+        height_width=plan.height_width,
+        channels=plan.channels,
+        class_names=classes,
+        loss=plan.config.loss.name,
+    )
+
+
+def _build_loss(plan: Plan, network: "Network") -> None:
+    config, classes = plan.config.loss, plan.dataset.class_names
+    if plan.dataset.task == "classify":
+        from dnncli.losses import build_loss
+
+        build_loss(config, class_names=classes)
+        return
+    from dnncli.mask_losses import build_mask_loss
+
+    build_mask_loss(
+        config, class_names=classes, maps=network.maps, class_weights=plan.class_weights
+    )
