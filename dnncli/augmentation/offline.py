@@ -92,17 +92,30 @@ def copier(dataset: Dataset, policy: Policy, *, seed: int) -> Copy:
 
 
 def manifest_rows(
-    dataset: Dataset, enlarged: Enlarged, *, paths: Sequence[str], policy: Policy, seed: int
+    dataset: Dataset,
+    enlarged: Enlarged,
+    *,
+    places: Sequence[Mapping[str, str]],
+    policy: Policy,
+    seed: int,
 ) -> Iterator[dict[str, Any]]:
     """One row of the manifest for each picture, without the parameters of the copies.
 
     Copies are in the group of their source, so that no split parts them.
+
+    Args:
+        dataset: what was copied.
+        enlarged: with the copies.
+        places: of each picture, the columns "path" and, if it has one, "mask".
+        policy: of the copies.
+        seed: of the copies.
     """
-    for path, source, number in zip(paths, enlarged.sources, enlarged.copies, strict=True):
+    for place, source, number in zip(places, enlarged.sources, enlarged.copies, strict=True):
         group = dataset.groups[source] if dataset.groups is not None else ""
+        label = {} if "mask" in place else {"label": dataset.class_names[dataset.labels[source]]}
         yield {
-            "path": path,
-            "label": dataset.class_names[dataset.labels[source]],
+            **place,
+            **label,
             "split": str(dataset.splits[source]),
             "group": group or dataset.ids[source],
             "source": dataset.ids[source],

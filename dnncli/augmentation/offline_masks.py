@@ -3,14 +3,14 @@
 Shapes: H height and W width in pixels, C channels.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dnncli.augmentation.offline import Enlarged, copy_seed, decoded, drawn_values
+from dnncli.augmentation.offline import copy_seed, decoded, drawn_values
 from dnncli.augmentation.policies import Policy
 from dnncli.data.dataset import Dataset
 from dnncli.data.mask_writer import GROUP_COLUMNS
@@ -60,33 +60,3 @@ def mask_copier(dataset: Dataset, policy: Policy, *, seed: int) -> MaskCopy:
         return pixels, moved[0].numpy(), drawn_values(record)
 
     return copy
-
-
-def manifest_rows(
-    dataset: Dataset,
-    enlarged: Enlarged,
-    *,
-    places: Sequence[tuple[str, str]],
-    policy: Policy,
-    seed: int,
-) -> Iterator[dict[str, Any]]:
-    """One row of the manifest for each picture, without the parameters of the copies.
-
-    Copies are in the group of their source, so that no split parts them.
-
-    Args:
-        places: path of each picture and of its mask.
-    """
-    for (path, mask), source, number in zip(places, enlarged.sources, enlarged.copies, strict=True):
-        group = dataset.groups[source] if dataset.groups is not None else ""
-        yield {
-            "path": path,
-            "mask": mask,
-            "split": str(dataset.splits[source]),
-            "group": group or dataset.ids[source],
-            "source": dataset.ids[source],
-            "copy": int(number),
-            "policy": policy.name if number else "",
-            "seed": seed if number else "",
-            "parameters": "",
-        }

@@ -1,9 +1,10 @@
 """Static augmentation: a data set enlarged by changed copies of its training pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,8 +102,7 @@ def augment(
         )
     count = 0
     if target is not None:
-        write = _write if dataset.masks is None else _write_masks
-        count = write(
+        count = _write(
             dataset, target, train=train, copies=copies, policy=chosen, seed=seed, progress=progress
         )
     return AugmentReport(
@@ -197,87 +197,49 @@ def _write(
     progress: Progress,
 ) -> int:
     """Write the enlarged data set; returns the number of its pictures."""
-    from dnncli.augmentation import offline
-    from dnncli.data.folder_writer import write_folder
-    from dnncli.data.pictures import encoded, to_png
-
-    enlarged = offline.enlarge(dataset, train=train, copies=copies)
-    make = offline.copier(dataset, policy, seed=seed)
-    paths, parameters = [""] * len(enlarged.dataset), [""] * len(enlarged.dataset)
-
-    def picture(row: int) -> bytes:
-        source, number = int(enlarged.sources[row]), int(enlarged.copies[row])
-        if not number:
-            return encoded(dataset.images, source)
-        pixels, drawn = make(source, number)
-        parameters[row] = to_json(drawn, indent=None)
-        return to_png(pixels)
-
-    with written_folder(out) as folder:
-        write_folder(
-            enlarged.dataset,
-            folder,
-            picture=picture,
-            copied=isinstance(dataset.images, FileImages),
-            placed=paths.__setitem__,
-            progress=progress,
-        )
-        rows = offline.manifest_rows(dataset, enlarged, paths=paths, policy=policy, seed=seed)
-        offline.write_manifest(
-            folder / MANIFEST,
-            (row | {"parameters": text} for row, text in zip(rows, parameters, strict=True)),
-        )
-    return len(enlarged.dataset)
-
-
-def _write_masks(
-    dataset: Dataset,
-    out: Path,
-    *,
-    train: NDArray[np.bool_],
-    copies: int,
-    policy: Policy,
-    seed: int,
-    progress: Progress,
-) -> int:
-    """`_write` for pictures with masks or edges."""
     from dnncli.augmentation import offline, offline_masks
+    from dnncli.data.folder_writer import write_folder
     from dnncli.data.mask_writer import write_masked
     from dnncli.data.pictures import encoded, to_png
 
     enlarged = offline.enlarge(dataset, train=train, copies=copies)
     masks = enlarged.dataset.masks
-    if masks is None:
-        raise ValueError(f"{dataset.root}: this data set has no masks.")
-    make = lru_cache(maxsize=1)(offline_masks.mask_copier(dataset, policy, seed=seed))
-    places, parameters = [("", "")] * len(enlarged.dataset), [""] * len(enlarged.dataset)
+    has_masks = masks is not None
+    copier = offline_masks.mask_copier if has_masks else offline.copier
+    # Picture and mask of a copy are asked for one after the other.
+    make: Callable[[int, int], Any] = lru_cache(maxsize=1)(copier(dataset, policy, seed=seed))
+    places: list[dict[str, str]] = [{}] * len(enlarged.dataset)
+    parameters = [""] * len(enlarged.dataset)
 
     def picture(row: int) -> bytes:
         source, number = int(enlarged.sources[row]), int(enlarged.copies[row])
         if not number:
             return encoded(dataset.images, source)
-        pixels, _, drawn = make(source, number)
+        pixels, *_, drawn = make(source, number)
         parameters[row] = to_json(drawn, indent=None)
         return to_png(pixels)
 
     def mask(row: int) -> NDArray[np.uint8]:
         number = int(enlarged.copies[row])
-        return make(int(enlarged.sources[row]), number)[1] if number else masks.read(row)
+        if number:
+            return make(int(enlarged.sources[row]), number)[1]
+        return masks.read(row)  # type: ignore[union-attr]
 
-    def placed(row: int, path: str, drawn: str) -> None:
-        places[row] = (path, drawn)
+    def placed(row: int, *paths: str) -> None:
+        places[row] = dict(zip(("path", "mask"), paths))
 
     with written_folder(out) as folder:
-        write_masked(
-            enlarged.dataset, folder, picture=picture, mask=mask, placed=placed, progress=progress
-        )
-        rows = offline_masks.manifest_rows(
-            dataset, enlarged, places=places, policy=policy, seed=seed
-        )
+        common: dict[str, Any] = {"picture": picture, "placed": placed, "progress": progress}
+        if has_masks:
+            write_masked(enlarged.dataset, folder, mask=mask, **common)
+        else:
+            copied = isinstance(dataset.images, FileImages)
+            write_folder(enlarged.dataset, folder, copied=copied, **common)
+        rows = offline.manifest_rows(dataset, enlarged, places=places, policy=policy, seed=seed)
         offline.write_manifest(
             folder / MANIFEST,
             (row | {"parameters": text} for row, text in zip(rows, parameters, strict=True)),
-            columns=offline_masks.COLUMNS,
+            columns=offline_masks.COLUMNS if has_masks else offline.COLUMNS,
         )
     return len(enlarged.dataset)
 
