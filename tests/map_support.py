@@ -1,5 +1,7 @@
 """Small masks and maps in files."""
 
+import json
+
 import numpy as np
 from PIL import Image
 
@@ -32,3 +34,17 @@ def write_squares(root, *, folder="masks", n=8, size=(24, 20), empty=False):
                 file.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(pixels).save(file)
     return root
+
+
+def write_masked_split(folder):
+    """Two training pictures and a test picture with masks of 0 and 255; returns the folder."""
+    write_pictures(folder / "train" / "images", a=[[9, 8]], sub__b=[[7], [6]])
+    write_pictures(folder / "train" / "masks", a=[[0, 255]], sub__b=[[0], [0]])
+    write_pictures(folder / "test" / "images", c=[[5, 5, 5]])
+    write_pictures(folder / "test" / "masks", c=[[255, 0, 255]])
+    return folder
+
+
+def declare(folder, classes, **more):
+    """Write the `classes.json` of a folder."""
+    (folder / "classes.json").write_text(json.dumps({"classes": classes, **more}))
