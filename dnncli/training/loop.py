@@ -10,6 +10,7 @@ from dnncli import registry
 from dnncli.config import STEADY_SCHEDULES, TrainConfig
 from dnncli.errors import ConfigError
 from dnncli.networks.files import save_model
+from dnncli.networks.fused import fuse_normalization
 from dnncli.networks.network import Network
 from dnncli.optimizers import build_optimizer, plateau_options
 from dnncli.rate_factors import check_multipliers
@@ -81,6 +82,7 @@ class Fit:
         state = saved.state if saved else TrainState(epoch=self.config.fit.initial_epoch)
         state.finished = ""
         best = saved.best if saved else []
+        fuse_normalization(self.network.training)
         while state.phase < len(self.phases):
             best = self._run_phase(state, saved, best)
             saved = None
