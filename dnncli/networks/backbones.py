@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dnncli import registry
 from dnncli.errors import ConfigError, ModelError
+from dnncli.networks.blocks.momentum import BN_MOMENTUM
 from dnncli.networks.torchfile import read_tensors
 
 # How the ready-trained weights want pixels of 0..255, by module of keras.applications.
@@ -62,9 +63,6 @@ _OURS = (
 )
 _SHOWN = 3  # layers that do not fit, after which the rest says nothing new
 _TIMEOUT = 20.0  # seconds without an answer before a download counts as failed
-
-# Keras' 0.99 needs thousands of updates to follow the batches; short runs have hundreds.
-_BN_MOMENTUM = 0.9
 
 Weights = list[tuple[str, list[NDArray]]]  # name and arrays of every layer that has weights
 
@@ -139,7 +137,7 @@ def application(
     # Maxima and averages of many layers have scales of their own, which the head would feel; and
     # without the second step its logits would move the faster, the more features there are.
     x = layers.BatchNormalization(
-        momentum=_BN_MOMENTUM, center=False, scale=False, name="features_norm"
+        momentum=BN_MOMENTUM, center=False, scale=False, name="features_norm"
     )(x)
     return layers.Rescaling(x.shape[-1] ** -0.5, name="features")(x), backbone
 

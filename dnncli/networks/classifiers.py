@@ -12,7 +12,8 @@ from typing import Any
 from keras import layers  # noqa: TID253
 
 from dnncli.networks.blocks import attend
-from dnncli.networks.convolutions import BN_MOMENTUM, Convolutions, check_size, smallest
+from dnncli.networks.blocks.momentum import BN_MOMENTUM
+from dnncli.networks.convolutions import Convolutions, check_size, smallest
 
 
 def head(x: Any, *, outputs: int, dropout: float) -> Any:

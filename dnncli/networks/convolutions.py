@@ -7,9 +7,7 @@ from typing import Any
 from keras import layers  # noqa: TID253
 
 from dnncli.errors import ModelError
-
-# Keras' 0.99 needs thousands of updates to follow the batches; short runs have hundreds.
-BN_MOMENTUM = 0.9
+from dnncli.networks.blocks.momentum import BN_MOMENTUM
 
 
 @dataclass(frozen=True, kw_only=True)

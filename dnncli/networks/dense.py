@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     import keras
 
 
-# Keras' 0.99 needs thousands of updates to follow the batches; short runs have hundreds.
-MOMENTUM = 0.9
-
-
 @dataclass(frozen=True, kw_only=True)
 class MaskLogits:
     """What a network says of every pixel: one map, or several that are all trained."""

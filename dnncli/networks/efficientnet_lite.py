@@ -9,6 +9,8 @@ from typing import Any
 import keras  # noqa: TID253
 from keras import layers  # noqa: TID253
 
+from dnncli.networks.blocks.momentum import BN_MOMENTUM
+
 # Blocks in a row, kernel size and stride of the first, expansion of the channels, channels made.
 _STAGES = (
     (1, 3, 1, 1, 16),
@@ -24,8 +26,6 @@ BLOCKS = sum(stage[0] for stage in _STAGES)
 _SCALES = tuple(itertools.accumulate(stage[0] for stage in _STAGES))[2:]
 _STEM, _TOP = 32, 1280  # channels
 _EPSILON = 1e-3  # of batch normalisation, as the ready weights were trained
-# Keras' 0.99 needs thousands of updates to follow the batches; fine-tuning has hundreds.
-_MOMENTUM = 0.9
 
 
 def preprocess_input(pixels: Any) -> Any:
@@ -94,7 +94,7 @@ def _plan() -> list[tuple[int, int, int, int]]:
 
 
 def _normed(x: Any, *, name: str, relu: bool) -> Any:
-    x = layers.BatchNormalization(momentum=_MOMENTUM, epsilon=_EPSILON, name=f"{name}_norm")(x)
+    x = layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=_EPSILON, name=f"{name}_norm")(x)
     return layers.ReLU(max_value=6, name=f"{name}_relu")(x) if relu else x
 
 

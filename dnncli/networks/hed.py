@@ -7,8 +7,9 @@ import numpy as np
 from keras import initializers, layers  # noqa: TID253
 
 from dnncli.networks.blocks.attention import attend
+from dnncli.networks.blocks.momentum import BN_MOMENTUM
 from dnncli.networks.blocks.resize import BilinearUpsampling, CropLike
-from dnncli.networks.dense import MOMENTUM, MaskLogits, preset_of
+from dnncli.networks.dense import MaskLogits, preset_of
 
 # Convolutions of each size of VGG-16, and their filters in multiples of the width.
 TRUNK = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
@@ -102,7 +103,7 @@ def _trunk(
             )(x)
             if batch_norm:
                 norm = layers.BatchNormalization(
-                    momentum=MOMENTUM, name=f"block{block}_norm{index}"
+                    momentum=BN_MOMENTUM, name=f"block{block}_norm{index}"
                 )
                 x = norm(x)
             x = layers.ReLU(name=f"block{block}_relu{index}")(x)

@@ -6,9 +6,10 @@ from typing import Any
 from keras import layers  # noqa: TID253
 
 from dnncli.networks.blocks.attention import attend
+from dnncli.networks.blocks.momentum import BN_MOMENTUM
 from dnncli.networks.blocks.residual import identity_block, normalize, projection_block
 from dnncli.networks.blocks.resize import CropLike, NearestUpsampling, PadToMultiple
-from dnncli.networks.dense import MOMENTUM, MaskLogits, preset_of
+from dnncli.networks.dense import MaskLogits, preset_of
 from dnncli.networks.hed import enlarge, fuse
 
 _DEPTH = 4
@@ -50,7 +51,7 @@ class _Style:
         """A residual block that changes the shape, attention, and one that keeps it."""
         common: dict[str, Any] = {
             "norm": self.norm,
-            "momentum": MOMENTUM,
+            "momentum": BN_MOMENTUM,
             "kernel_initializer": self.kernel_initializer,
         }
         x = projection_block(
@@ -177,7 +178,9 @@ def _check(*, width: int, order: str, norm: str) -> None:
 def _encode(x: Any, *, width: int, style: _Style) -> list[Any]:
     """The maps of full size, and those of every stage."""
     stages = [
-        layers.ReLU(name="stem_relu")(normalize(x, style.norm, name="stem_norm", momentum=MOMENTUM))
+        layers.ReLU(name="stem_relu")(
+            normalize(x, style.norm, name="stem_norm", momentum=BN_MOMENTUM)
+        )
     ]
     for level in range(1, _DEPTH + 1):
         least = width * 2 ** (level - 1)

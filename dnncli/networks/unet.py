@@ -6,8 +6,9 @@ from typing import Any
 from keras import layers  # noqa: TID253
 
 from dnncli.networks.blocks.attention import attend
+from dnncli.networks.blocks.momentum import BN_MOMENTUM
 from dnncli.networks.blocks.resize import BilinearUpsampling, CropLike, PadToMultiple
-from dnncli.networks.dense import MOMENTUM, MaskLogits, preset_of
+from dnncli.networks.dense import MaskLogits, preset_of
 
 PRESETS: dict[str, dict[str, Any]] = {"": {}, "small": {"width": 16, "batch_norm": True}}
 
@@ -100,6 +101,6 @@ def _twice(x: Any, filters: int, *, batch_norm: bool, kernel_initializer: str, n
             name=f"{name}_conv{index}",
         )(x)
         if batch_norm:
-            x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm{index}")(x)
+            x = layers.BatchNormalization(momentum=BN_MOMENTUM, name=f"{name}_norm{index}")(x)
         x = layers.ReLU(name=f"{name}_relu{index}")(x)
     return x

@@ -11,6 +11,8 @@ from typing import Any
 
 from keras import layers, ops  # noqa: TID253
 
+from dnncli.networks.blocks.momentum import BN_MOMENTUM
+
 
 def se(
     x: Any,
@@ -215,7 +217,7 @@ def _weigh_places(
         name=f"{name}_conv",
     )(y)
     if norm:
-        y = layers.BatchNormalization(momentum=0.99, epsilon=1e-5, name=f"{name}_norm")(y)
+        y = layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=1e-5, name=f"{name}_norm")(y)
     gate = layers.Activation("sigmoid", name=f"{name}_gate")(y)
     return layers.Multiply(name=f"{name}_scale")([x, gate])
 

@@ -9,6 +9,7 @@ from typing import Any
 from keras import layers  # noqa: TID253
 
 from dnncli.networks.blocks.deformable import DeformableConv2D
+from dnncli.networks.blocks.momentum import BN_MOMENTUM
 
 Filters = tuple[int, int, int]  # of the three convolutions
 _VERSIONS = {"dcn1": 1, "dcn2": 2}
@@ -24,7 +25,7 @@ def projection_block(
     stride_on: str = "first",
     conv: str = "standard",
     norm: str = "batch",
-    momentum: float = 0.9,
+    momentum: float = BN_MOMENTUM,
     kernel_initializer: str = "he_normal",
 ) -> Any:
     """A bottleneck that changes the shape: its shortcut is a 1x1 convolution.
@@ -79,7 +80,7 @@ def identity_block(
     name: str,
     conv: str = "standard",
     norm: str = "batch",
-    momentum: float = 0.9,
+    momentum: float = BN_MOMENTUM,
     kernel_initializer: str = "he_normal",
 ) -> Any:
     """A bottleneck that keeps the shape: its shortcut is the input.
@@ -157,7 +158,7 @@ def _middle(
     return DeformableConv2D(filters, 3, strides, version=_VERSIONS[conv], **common)(x)
 
 
-def normalize(x: Any, kind: str, *, name: str, momentum: float = 0.9) -> Any:
+def normalize(x: Any, kind: str, *, name: str, momentum: float = BN_MOMENTUM) -> Any:
     """Batch or group normalisation, or `x` as it is.
 
     Keras' own momentum of 0.99 needs thousands of updates to follow the batches. Group
