@@ -98,8 +98,7 @@ def edge_scores(
     curve = _curve(steps, *(part.sum(axis=0) for part in counts))
     plain = _best(curve)
     images = [_curve(steps, *row) for row in zip(*counts)]
-    # Without a defined F, nothing is right at any threshold: it makes no difference which.
-    places = [np.where(np.isnan(image.f), -1, image.f).argmax() for image in images]
+    places = [_own_place(image, flagged) for image, flagged in zip(images, counts[3])]
     best = [part[np.arange(len(images)), places].sum(keepdims=True) for part in counts]
     ois = _curve(np.zeros(1), *best)
     return EdgeScores(
@@ -111,7 +110,7 @@ def edge_scores(
         ap=_average_precision(curve),
         r50=_recall_at_half(curve),
         curve=curve,
-        images=tuple(map(_best, images)),
+        images=tuple(map(_at, images, places)),
     )
 
 
@@ -141,19 +140,33 @@ def _f(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> NDArray[n
     return np.divide(product, total, out=np.where(total == 0, 0.0, np.nan), where=total > 0)
 
 
-def _best(curve: EdgeCurve, *, otherwise: BestF | None = None) -> BestF:
-    """The point of the highest F, the first of equal ones; `otherwise` if none is higher."""
-    if np.isnan(curve.f).all():
-        return otherwise or BestF(f=np.nan, precision=np.nan, recall=np.nan, threshold=np.nan)
-    place = int(np.nanargmax(curve.f))
-    if otherwise is not None and not curve.f[place] > otherwise.f:
-        return otherwise
+def _own_place(curve: EdgeCurve, sum_p: NDArray[np.int64]) -> int:
+    """Index of a picture's best threshold: of the highest F, or the fewest false alarms."""
+    f = np.nan_to_num(curve.f)
+    # Where nothing is right at any threshold, a choice of thresholds should cost the least.
+    return int(f.argmax() if f.any() else sum_p.argmin())
+
+
+def _at(curve: EdgeCurve, place: int) -> BestF:
+    """One point of a curve; NaN throughout where F is undefined."""
+    if np.isnan(curve.f[place]):
+        return BestF(f=np.nan, precision=np.nan, recall=np.nan, threshold=np.nan)
     return BestF(
         f=float(curve.f[place]),
         precision=float(curve.precision[place]),
         recall=float(curve.recall[place]),
         threshold=float(curve.threshold[place]),
     )
+
+
+def _best(curve: EdgeCurve, *, otherwise: BestF | None = None) -> BestF:
+    """The point of the highest F, the first of equal ones; `otherwise` if none is higher."""
+    if np.isnan(curve.f).all():
+        return otherwise or _at(curve, 0)
+    place = int(np.nanargmax(curve.f))
+    if otherwise is not None and not curve.f[place] > otherwise.f:
+        return otherwise
+    return _at(curve, place)
 
 
 def _interpolated(curve: EdgeCurve) -> EdgeCurve:

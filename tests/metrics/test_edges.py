@@ -95,6 +95,21 @@ def test_only_false_alarms_and_only_misses_get_zero():
     assert math.isnan(misses.ods.precision)
 
 
+def test_a_picture_in_which_nothing_is_right_costs_ois_no_more_than_it_must():
+    # picture 1 is right at every threshold; picture 2 has no edges, picture 3 no right pixel
+    counts = {
+        "count_r": [[9, 9, 9], [0, 0, 0], [0, 0, 0]],
+        "sum_r": [[9, 9, 9], [0, 0, 0], [1, 1, 1]],
+        "count_p": [[9, 9, 9], [0, 0, 0], [0, 0, 0]],
+        "sum_p": [[9, 9, 9], [50, 20, 0], [8, 3, 3]],
+    }
+    scores = edge_scores([0.1, 0.5, 0.9], **counts)
+    assert (scores.ois.precision, scores.ois.recall) == (9 / 12, 9 / 10)
+    assert scores.ois.f >= scores.ods.f
+    assert [image.threshold for image in scores.images][::2] == [0.1, 0.5]
+    assert math.isnan(scores.images[1].f)  # at 0.9 nothing is said of a picture without edges
+
+
 def test_an_empty_picture_does_not_make_the_others_undefined():
     scores = edge_scores(
         [0.3, 0.5], [[4, 4], [0, 0]], [[5, 5], [0, 0]], [[4, 4], [0, 0]], [[4, 4], [0, 0]]
