@@ -169,7 +169,7 @@ def find(table: Mapping[str, str], name: str, *, kind: str) -> Any:
 def check_options(
     function: Callable, options: Mapping[str, Any], *, where: str, without: Iterable[str] = ()
 ) -> None:
-    """Raise ConfigError naming every option that `function` does not take by keyword.
+    """Raise ConfigError naming every option that `function` does not take, or not of such a kind.
 
     Parameters in `without` are not the user's to choose here.
     """
@@ -185,3 +185,28 @@ def check_options(
         known = f" Known: {', '.join(allowed) or 'none'}."
         lines = [f"no such option '{name}'.{suggest(name, allowed)}{known}" for name in wrong]
         raise ConfigError(f"{where}:", lines)
+    lines = [
+        f"'{p.name}' must be {_PLAIN[p.annotation][0]}. Got {options[p.name]!r}."
+        for p in parameters
+        if p.name in options and not _fits(options[p.name], p.annotation)
+    ]
+    if lines:
+        raise ConfigError(f"{where}:", lines)
+
+
+# Annotations that can be checked by themselves: in words, and the types of their values.
+_PLAIN: dict[Any, tuple[str, tuple[type, ...]]] = {
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+    bool: ("true or false", (bool,)),
+    str: ("a word", (str,)),
+}
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether `value` is of the annotated kind, as far as that is a plain one."""
+    if annotation not in _PLAIN:
+        return True
+    if isinstance(value, bool):
+        return annotation is bool
+    return isinstance(value, _PLAIN[annotation][1])

@@ -51,6 +51,37 @@ def test_a_wrong_import_string_names_what_is_missing():
         registry.find({}, "math:sqr", kind="loss")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 2.5}, "'width' must be a whole number. Got 2.5."),
+        ({"width": True}, "'width' must be a whole number. Got True."),
+        ({"rate": "3"}, "'rate' must be a number. Got '3'."),
+        ({"deep": 1}, "'deep' must be true or false. Got 1."),
+        ({"kind": 4}, "'kind' must be a word. Got 4."),
+        ({"width": 2, "rate": 3, "deep": False, "kind": "a", "any": 1.5, "maybe": "x"}, ""),
+    ],
+)
+def test_options_of_a_plain_kind_are_checked(options, message):
+    def part(
+        *,
+        width: int = 1,
+        rate: float = 1.0,
+        deep: bool = True,
+        kind: str = "b",
+        any=None,  # noqa: A002
+        maybe: int | None = None,
+    ):
+        return width, rate, deep, kind, any, maybe
+
+    if not message:
+        registry.check_options(part, options, where="here")
+        return
+    with pytest.raises(ConfigError) as caught:
+        registry.check_options(part, options, where="here")
+    assert message in str(caught.value)
+
+
 def test_options_a_part_does_not_take_are_named():
     def part(*, gamma=2.0):
         return gamma

@@ -1,21 +1,31 @@
 """Building what training would build, without pictures: a wrong option is told by a dry run."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from dnncli import devices
-from dnncli.config import TrainConfig
+from dnncli.config import ModelConfig, TrainConfig
 from dnncli.services.plan import Plan
 
 if TYPE_CHECKING:
     from dnncli.networks.network import Network
 
 
+# Settings that every network takes, or that need no network to be checked.
+_COMMON = ("name", "weights", "unfreeze", "l1", "l2")
+
+
 def has_own_parts(config: TrainConfig) -> bool:
     """Whether settings were given that only the parts themselves can judge."""
     model, loss, optimizer = config.model, config.loss, config.optimizer
-    given = [model.preset, model.options, loss.options, optimizer.options]
-    given += [optimizer.schedule_options, optimizer.multipliers]
+    default = ModelConfig()
+    given = [
+        getattr(model, field.name) != getattr(default, field.name)
+        for field in fields(ModelConfig)
+        if field.name not in _COMMON
+    ]
+    given += [bool(loss.options), loss.label_smoothing is not None, bool(optimizer.options)]
+    given += [bool(optimizer.schedule_options), bool(optimizer.multipliers)]
     return any(given) or any(":" in part.name for part in (model, loss, optimizer))
 
 

@@ -20,6 +20,9 @@ MASKS = "sample_data/cracks_seg"
         (PICTURES, {"loss.options": {"gama": 2}, "loss.name": "focal"}, "Did you mean 'gamma'"),
         (PICTURES, {"optimizer.options": {"beta_3": 1}}, "no such option 'beta_3' of adam"),
         (PICTURES, {"optimizer.schedule_options": {"x": 1}}, "no such option 'x'. Known: end"),
+        (PICTURES, {"model.options": {"width": 2.5}}, "'width' must be a whole number. Got 2.5"),
+        (PICTURES, {"model.name": "mlp", "model.padding": "valid"}, "mlp does not have"),
+        (MASKS, {"loss.name": "tversky", "loss.label_smoothing": 0.1}, "label_smoothing"),
         (PICTURES, {"model.name": "no_such_module:net"}, "no module named 'no_such_module'"),
         (MASKS, {"model.preset": "smal"}, "unet has no such preset. Did you mean 'small'"),
         (MASKS, {"model.options": {"depht": 3}}, "Did you mean 'depth'"),
@@ -46,6 +49,13 @@ def test_a_wrong_option_is_refused_by_a_dry_run_as_by_training(data, settings, m
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_is_there_is_refused_by_a_dry_run_too(tmp_path):
+    (tmp_path / "mine").write_text("x")
+    for dry in (True, False):
+        with pytest.raises(ConfigError, match="exists already"):
+            dnncli.train(PICTURES, out=tmp_path, dry_run=dry)
+
+
 @pytest.mark.parametrize(
     ("data", "settings"),
     [
@@ -60,7 +70,7 @@ def test_options_that_training_takes_are_taken(data, settings):
 
 def test_a_dry_run_without_options_of_parts_imports_no_keras():
     code = (
-        "import sys, dnncli; dnncli.train(sys.argv[1], dry_run=True, dropout=0.1);"
+        "import sys, dnncli; dnncli.train(sys.argv[1], dry_run=True, lr=0.1, l2=0.1);"
         "sys.exit('keras' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code, PICTURES], check=False).returncode == 0
