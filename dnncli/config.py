@@ -25,6 +25,7 @@ Epochs = Annotated[int, Field(ge=0)]
 Normalize = Literal["auto", "minmax", "minmax-signed", "zscore", "unit", "none"]
 NORMALIZATIONS: tuple[str, ...] = get_args(Normalize)
 Resize = Literal["auto", "stretch", "crop", "pad", "tile"]
+Cache = Literal["auto", "memory", "disk", "none"]
 Overlap = Annotated[float, Field(ge=0, le=0.9)]
 Annotators = Literal["majority", "at-least", "staple", "mean"]
 Attention = Literal["none", "se", "eca", "cbam"]
@@ -61,7 +62,8 @@ class DataConfig(Config):
     annotators: Annotators | None = None  # how masks of several people become one; None: one each
     annotators_k: Count | None = None  # of at-least: so many must mark a pixel
     ignore_zone: bool = False  # pixels that annotators dispute are of no class
-    cache_mb: Annotated[int, Field(ge=0)] = 96  # decoded pictures kept in memory up to this size
+    cache: Cache = "auto"  # of decoded pictures: memory, disk, none; auto: as there is room
+    cache_mb: Annotated[int, Field(ge=0)] = 96  # auto: kept in memory up to this size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +195,7 @@ FLAGS = {
     "classes": "data.classes",
     "group_by": "data.group_by",
     "on_bad": "data.on_bad",
+    "cache": "data.cache",
     "augment": "augment.policy",
     "optimizer": "optimizer.name",
     "lr": "optimizer.learning_rate",

@@ -60,6 +60,10 @@ def train(
         str | None,
         typer.Option(help="Unreadable pictures: skip or error."),
     ] = None,
+    cache: Annotated[
+        str | None,
+        typer.Option(help="Decoded pictures: auto, memory, disk or none."),
+    ] = None,
     image_size: Annotated[str | None, typer.Option(metavar="HxW", help="In pixels.")] = None,
     color: Annotated[str | None, typer.Option(help="auto, rgb or grayscale.")] = None,
     normalize: Annotated[
@@ -159,6 +163,7 @@ def train(
             classes=parse_classes(classes) or None,
             group_by=group_by,
             on_bad=on_bad,
+            cache=cache,
             image_size=parse_size(image_size) if image_size else None,
             color=color,
             normalize=normalize,

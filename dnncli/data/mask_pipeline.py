@@ -15,6 +15,7 @@ import tensorflow as tf  # noqa: TID253
 from numpy.typing import NDArray
 
 from dnncli.data import decode, pictures, windows
+from dnncli.data.cache import Place, Room
 from dnncli.data.dataset import ArrayImages, Dataset
 from dnncli.data.pipeline import options, passes, step_key
 from dnncli.data.windows import Fit, Pair
@@ -101,41 +102,70 @@ def decode_once(
     loader: MaskLoader,
     rows: NDArray[np.int64],
     *,
-    limit_bytes: int,
+    room: Room,
     progress: Progress = no_progress,
     what: str = "Decoding",
 ) -> tuple[MaskLoader, NDArray[np.int64]]:
     """Read every row once, so that none can fail in the middle of training.
 
     Args:
-        limit_bytes: pictures and masks are kept in memory if they need no more.
+        loader: of the data set.
+        rows: to read.
+        room: where pictures and masks are kept, if they are.
+        progress: told how many are done.
+        what: is told.
 
     Returns:
         The loader, with everything it keeps, and the rows that could not be read.
     """
-    pixel_bytes = loader.channels * np.dtype(loader.dtype).itemsize + 1
-    needed = sum(int(np.prod(loader.size(row))) * pixel_bytes for row in rows.tolist())
-    keep = needed <= limit_bytes
+    place = room.place(decoded_bytes(loader, rows))
+    empty = _allocated(loader, rows, room=room, place=place) if place != "none" else {}
 
-    def read(row: int) -> Pair | bool:
+    def read(row: int) -> Pair | DataError | None:
         try:
             pair = loader.read(row)
-        except DataError:
-            return False
-        return pair if keep else True
+        except DataError as error:
+            return error
+        if row not in empty:
+            return None
+        if [part.shape for part in pair] != [part.shape for part in empty[row]]:
+            return pair  # the file has changed since it was looked at
+        for part, values in zip(empty[row], pair):
+            part[...] = values
+        return empty[row]
 
     kept: dict[int, Pair] = {}
     bad = []
     with ThreadPoolExecutor(loader.workers) as pool:
         for done, (row, found) in enumerate(zip(rows.tolist(), pool.map(read, rows.tolist())), 1):
-            if found is False:
+            if isinstance(found, DataError):
                 bad.append(row)
-            elif isinstance(found, tuple):
+            elif found is not None:
                 kept[row] = found
             progress(what, done, len(rows))
-    if keep:
+    if place != "none":
         loader = replace(loader, kept={**(loader.kept or {}), **kept})
     return loader, np.array(bad, np.int64)
+
+
+def decoded_bytes(loader: MaskLoader, rows: NDArray[np.int64]) -> int:
+    """What pictures and masks of `rows` need, decoded."""
+    pixel_bytes = loader.channels * np.dtype(loader.dtype).itemsize + 1
+    return sum(int(np.prod(loader.size(row))) * pixel_bytes for row in rows.tolist())
+
+
+def _allocated(
+    loader: MaskLoader, rows: NDArray[np.int64], *, room: Room, place: Place
+) -> dict[int, Pair]:
+    """Space for picture and mask of every row, in two blocks."""
+    sizes = {row: loader.size(row) for row in rows.tolist()}
+    ends = np.cumsum([height * width for height, width in sizes.values()], dtype=np.int64).tolist()
+    pixels = room.allocate((ends[-1] if ends else 0, loader.channels), loader.dtype, place=place)
+    marks = room.allocate((len(pixels),), np.uint8, place=place)
+    return {
+        row: (pixels[start:end].reshape(*size, -1), marks[start:end].reshape(size))
+        for (row, size), start, end in zip(sizes.items(), [0, *ends], ends)
+    }
 
 
 def shuffled(

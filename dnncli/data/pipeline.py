@@ -268,17 +268,22 @@ def decode_once(
     loader: Loader,
     rows: NDArray[np.int64],
     *,
-    keep: bool,
+    into: NDArray | None = None,
     progress: Progress = no_progress,
     what: str = "Decoding",
-) -> tuple[NDArray | None, NDArray[np.int64]]:
+) -> NDArray[np.int64]:
     """Decode every row once, so that no picture can fail in the middle of training.
 
     Args:
-        keep: return the decoded pictures, (n, H, W, C), for the rows that could be decoded.
+        loader: of the data set.
+        rows: to decode.
+        into: (n, H, W, C) of the loader's dtype, filled with the decoded pictures; None: they are
+            let go of.
+        progress: told how many are done.
+        what: is told.
 
     Returns:
-        The pictures (None unless `keep`) and the rows that could not be decoded.
+        The rows that could not be decoded.
     """
     single = tf.data.Dataset.from_tensor_slices(rows)
     pictures = single.map(
@@ -286,18 +291,16 @@ def decode_once(
         num_parallel_calls=loader.workers,
     )
     pictures = pictures.ignore_errors().prefetch(64).with_options(options())
-    shape = (len(rows) if keep else 0, *loader.image_format.shape)
-    kept = np.empty(shape, loader.dtype.as_numpy_dtype)
     good = np.zeros(len(rows), bool)
     place = {row: index for index, row in enumerate(rows.tolist())}
     for done, (row, picture) in enumerate(pictures.as_numpy_iterator(), start=1):
         index = place[int(row)]
         good[index] = True
-        if keep:
-            kept[index] = picture
+        if into is not None:
+            into[index] = picture
         if done % 100 == 0 or done == len(rows):
             progress(what, done, len(rows))
-    return (kept[good] if keep else None), rows[~good]
+    return rows[~good]
 
 
 def batches_of(loader: Loader, rows: NDArray[np.int64], *, batch_size: int) -> Iterator[NDArray]:

@@ -15,6 +15,7 @@ from dnncli import devices, rundir
 from dnncli.augmentation.apply import build as build_policy
 from dnncli.augmentation.views import flips_of
 from dnncli.data import pipeline
+from dnncli.data.cache import Place, Room
 from dnncli.data.dataset import SPLITS, ArrayImages, Dataset
 from dnncli.data.decode import Resize
 from dnncli.data.masks import pixel_counts
@@ -55,10 +56,10 @@ def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener |
         channels=plan.channels,
         resize=cast(Resize, config.data.resize),
     )
-    loader, train_rows = _load(plan.dataset, plan.train_rows, form, plan, progress, listener)
+    loader, train_rows = _load(plan.dataset, plan.train_rows, form, plan, run, progress, listener)
     validation, val_rows = loader, plan.val_rows
     if len(val_rows):
-        validation, val_rows = _load(plan.validation, val_rows, form, plan, progress, listener)
+        validation, val_rows = _load(plan.validation, val_rows, form, plan, run, progress, listener)
     plan = without_bad(plan, train_rows, val_rows)
     pictures = partial(pipeline.batches_of, loader, train_rows, batch_size=_STATISTICS_BATCH)
     normalization = normalization_of(plan, pictures())
@@ -126,21 +127,41 @@ def _load(
     rows: NDArray[np.int64],
     form: ImageFormat,
     plan: Plan,
+    run: RunDir,
     progress: Progress,
     listener: Listener,
 ) -> tuple[Loader, NDArray[np.int64]]:
-    """A loader for `rows`, all of which were decoded once; kept in memory if they are small."""
+    """A loader for `rows`, all of which were decoded once; kept where there is room."""
     loader = Loader(dataset=dataset, image_format=form, workers=devices.cores())
     images = dataset.images
     if isinstance(images, ArrayImages) and not any(isinstance(a, np.memmap) for a in images.arrays):
         return loader, rows  # decoded and in memory already
-    pixel_bytes = int(np.prod(form.shape)) * loader.dtype.size
-    keep = len(rows) * pixel_bytes <= plan.config.data.cache_mb * 2**20 // 2
-    cached, bad = pipeline.decode_once(loader, rows, keep=keep, progress=progress)
-    rows = left_out(dataset, rows, bad, on_bad=plan.config.data.on_bad, listener=listener)
-    if keep:
+    room = room_of(plan, run)
+    needed = len(rows) * int(np.prod(form.shape)) * loader.dtype.size
+    place = tell_room(room, needed, len(rows), listener)
+    cached = None
+    if place != "none":
+        dtype = loader.dtype.as_numpy_dtype
+        cached = room.allocate((len(rows), *form.shape), dtype, place=place)
+    bad = pipeline.decode_once(loader, rows, into=cached, progress=progress)
+    if cached is not None:
         loader = replace(loader, cached=cached, cached_rows=rows)
-    return loader, rows
+    return loader, left_out(dataset, rows, bad, on_bad=plan.config.data.on_bad, listener=listener)
+
+
+def room_of(plan: Plan, run: RunDir) -> Room:
+    """Where decoded pictures of training, or of validation, may be kept."""
+    data = plan.config.data
+    return Room(kind=data.cache, memory_bytes=data.cache_mb * 2**20 // 2, folder=run.path)
+
+
+def tell_room(room: Room, needed: int, count: int, listener: Listener) -> Place:
+    """Where `needed` bytes will be kept; said if it is not simply in memory."""
+    place = room.place(needed)
+    if place != "memory":
+        kept = "kept in a file while training" if place == "disk" else "decoded in every epoch"
+        listener.note(f"{count:,} pictures are {needed / 1e9:.2f} GB decoded: {kept} (--cache).")
+    return place
 
 
 def left_out(

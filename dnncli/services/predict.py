@@ -219,7 +219,7 @@ def run_model(
             done += len(found[-1])
             progress("Predicting", done, len(rows))
     except tf.errors.OpError as error:
-        _, bad = pipeline.decode_once(loader, rows[done : done + 4 * batch_size], keep=False)
+        bad = pipeline.decode_once(loader, rows[done : done + 4 * batch_size])
         names = [loader.dataset.ids[row] for row in bad]
         raise DataError("Pictures that cannot be decoded:", names or [str(error)]) from error
     return np.concatenate(found)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dnncli.services.seeds import SeedsResult
 
 # What may change between a run and its continuation; everything else would change its numbers.
-_RESUMABLE = ("fit.epochs", "run.out", "data.path")
+_RESUMABLE = ("fit.epochs", "run.out", "data.path", "data.cache", "data.cache_mb")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +146,8 @@ def train(
         if resume:
             run, merged = _resumed(merged, asked)
             split = run.split if run.split.exists() else None
+        else:
+            rundir.choose(merged.run.out, data=Path(merged.data.path), model=merged.model.name)
         return planned(merged, split=split, progress=progress)
     return train_run(merged, asked, resume=resume, progress=progress, listener=listener)
 
@@ -226,11 +228,11 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
             f"--resume {run.path}: this run is finished after {before['result']['epochs']} epochs "
             f"({before['result']['stopped']}). Ask for more with --epochs."
         )
-    return run, replace(
-        saved,
-        fit=replace(saved.fit, epochs=epochs),
-        data=replace(saved.data, path=path),
-    )
+    data = replace(saved.data, path=path)
+    for name in ("cache", "cache_mb"):  # change nothing but the speed
+        if f"data.{name}" in asked:
+            data = replace(data, **{name: getattr(merged.data, name)})
+    return run, replace(saved, fit=replace(saved.fit, epochs=epochs), data=data)
 
 
 def check_asked(

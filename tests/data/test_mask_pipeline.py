@@ -8,11 +8,13 @@ import tensorflow as tf
 from mask_support import mask_dataset
 from PIL import Image
 
+from dnncli.data.cache import Room
 from dnncli.data.dataset import NO_CLASS, FileImages
 from dnncli.data.decode import fit_to
 from dnncli.data.mask_pipeline import (
     MaskLoader,
     decode_once,
+    decoded_bytes,
     ordered,
     picture_batches,
     shuffled,
@@ -145,8 +147,15 @@ def test_a_padded_mask_has_no_class_where_the_picture_is_padded(loader):
     assert np.array_equal(image[..., 0] == 255, mask == 1)
 
 
-def test_kept_pictures_are_those_that_are_read(loader):
-    kept, bad = decode_once(loader, ROWS, limit_bytes=10 * 30 * 2)
+NEEDED = 10 * 30 * 2  # bytes of ten grey pictures of 30 pixels with their masks
+
+
+@pytest.mark.parametrize(("memory_bytes", "place"), [(NEEDED, "memory"), (NEEDED - 1, "disk")])
+def test_kept_pictures_are_those_that_are_read(loader, memory_bytes, place, tmp_path):
+    assert decoded_bytes(loader, ROWS) == NEEDED
+    room = Room(memory_bytes=memory_bytes, folder=tmp_path)
+    assert room.place(NEEDED) == place
+    kept, bad = decode_once(loader, ROWS, room=room)
     assert bad.tolist() == []
     assert sorted(kept.kept) == list(range(10))
     assert equal(arrays(training(loader), 3), arrays(training(kept), 3))
@@ -154,8 +163,8 @@ def test_kept_pictures_are_those_that_are_read(loader):
     assert len(arrays(training(again), 3)) == 3
 
 
-def test_what_does_not_fit_into_memory_is_not_kept(loader):
-    loader, bad = decode_once(loader, ROWS, limit_bytes=10 * 30 * 2 - 1)
+def test_nothing_is_kept_where_that_was_asked_for(loader):
+    loader, bad = decode_once(loader, ROWS, room=Room(kind="none", memory_bytes=NEEDED))
     assert (loader.kept, len(bad)) == (None, 0)
 
 
@@ -177,7 +186,7 @@ def test_rows_that_cannot_be_read_are_named(loader, tmp_path):
     kept, bad = decode_once(
         replace(loader, dataset=dataset),
         np.arange(3),
-        limit_bytes=10**6,
+        room=Room(memory_bytes=10**6),
         progress=lambda *call: seen.append(call[1:]),
     )
     assert bad.tolist() == [1, 2]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dnncli.data.cache import Room
 from dnncli.data.dataset import ArrayImages, Dataset
 from dnncli.data.pipeline import (
     ImageFormat,
@@ -134,10 +135,12 @@ def test_validation_keeps_the_order_of_the_rows(numbered):
     ] == [[7.0, 2.0], [5.0]]
 
 
-def test_cached_pictures_are_the_decoded_ones(numbered):
+@pytest.mark.parametrize("place", ["memory", "disk"])
+def test_cached_pictures_are_the_decoded_ones(numbered, place, tmp_path):
     rows = np.array([1, 4, 8])
-    cached, bad = decode_once(numbered, rows, keep=True)
-    assert len(bad) == 0
+    form = numbered.image_format
+    cached = Room(folder=tmp_path).allocate((3, *form.shape), np.uint8, place=place)
+    assert len(decode_once(numbered, rows, into=cached)) == 0
     assert cached[:, 0, 0, 0].tolist() == [1, 4, 8]
     loader = Loader(
         dataset=numbered.dataset,

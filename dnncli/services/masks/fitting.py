@@ -25,6 +25,8 @@ from dnncli.services.fitting import (
     left_out,
     measured_range,
     normalization_of,
+    room_of,
+    tell_room,
 )
 from dnncli.services.job import Job
 from dnncli.services.masks.outcome import judge_masks
@@ -45,10 +47,10 @@ def prepare_masks(plan: Plan, run: RunDir, *, progress: Progress, listener: List
     """
     config = plan.config
     listener = listener or Listener()
-    loader, train_rows = _load(plan, plan.dataset, plan.train_rows, progress, listener)
+    loader, train_rows = _load(plan, plan.dataset, plan.train_rows, run, progress, listener)
     validation, val_rows = loader, plan.val_rows
     if len(val_rows):
-        validation, val_rows = _load(plan, plan.validation, val_rows, progress, listener)
+        validation, val_rows = _load(plan, plan.validation, val_rows, run, progress, listener)
     plan = without_bad(plan, train_rows, val_rows)
     pictures = partial(mask_pipeline.picture_batches, loader, train_rows, _STATISTICS_BATCH)
     normalization = normalization_of(plan, pictures())
@@ -97,9 +99,14 @@ def prepare_masks(plan: Plan, run: RunDir, *, progress: Progress, listener: List
 
 
 def _load(
-    plan: Plan, dataset: Dataset, rows: NDArray[np.int64], progress: Progress, listener: Listener
+    plan: Plan,
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    run: RunDir,
+    progress: Progress,
+    listener: Listener,
 ) -> tuple[MaskLoader, NDArray[np.int64]]:
-    """A loader for `rows`, all of which were decoded once; kept in memory if they are small."""
+    """A loader for `rows`, all of which were decoded once; kept where there is room."""
     loader = MaskLoader(
         dataset=dataset,
         channels=plan.channels,
@@ -107,8 +114,9 @@ def _load(
         resize=plan.config.data.resize,  # type: ignore[arg-type]
         workers=devices.cores(),
     )
-    limit = plan.config.data.cache_mb * 2**20 // 2
-    loader, bad = mask_pipeline.decode_once(loader, rows, limit_bytes=limit, progress=progress)
+    room = room_of(plan, run)
+    tell_room(room, mask_pipeline.decoded_bytes(loader, rows), len(rows), listener)
+    loader, bad = mask_pipeline.decode_once(loader, rows, room=room, progress=progress)
     rows = left_out(dataset, rows, bad, on_bad=plan.config.data.on_bad, listener=listener)
     return loader, rows
 
