@@ -117,7 +117,7 @@ class OptimizerConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig(Config):
-    """Arguments of Keras' `fit`, by their own names; `snapshots` is ours."""
+    """Arguments of Keras' `fit`, by their own names; `snapshots` and `time_budget` are ours."""
 
     batch_size: Count | Literal["full", "auto"] = "auto"  # pictures per update; auto: 16 to 64
     epochs: Epochs | None = None  # at most; None: from the data; 0: ready weights as they are
@@ -132,6 +132,7 @@ class FitConfig(Config):
     validation_steps: Count | None = None  # None: all validation rows
     validation_batch_size: Count | None = None  # None: batch_size, at least 128
     validation_freq: Count = 1  # epochs between validations
+    time_budget: str = ""  # of the whole command, as 90s, 10m, 1.5h: epochs that fit; empty: none
     snapshots: Annotated[int, Field(ge=0)] = 0  # cosines in a row, a model kept after each; 0: none
 
 
@@ -204,6 +205,7 @@ FLAGS = {
     "loss": "loss.name",
     "batch_size": "fit.batch_size",
     "epochs": "fit.epochs",
+    "time_budget": "fit.time_budget",
     "class_weight": "fit.class_weight",
     "early_stop": "regime.early_stop",
     "regime": "regime.name",

@@ -88,6 +88,10 @@ def train(
     l1: Annotated[float | None, typer.Option(help="Adds l1 * sum |w|.")] = None,
     l2: Annotated[float | None, typer.Option(help="Adds l2 * sum w^2.")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most.")] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="As 90s, 10m or 1.5h: as many epochs as fit."),
+    ] = None,
     batch_size: Annotated[
         str | None,
         typer.Option(metavar="N|full", help="Pictures per update."),
@@ -177,6 +181,7 @@ def train(
             l1=l1,
             l2=l2,
             epochs=epochs,
+            time_budget=time_budget,
             batch_size=_batch_size(batch_size),
             optimizer=optimizer,
             lr=lr,

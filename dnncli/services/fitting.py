@@ -29,6 +29,7 @@ from dnncli.networks.network import Network, build_network, parameters
 from dnncli.results import Progress, filled, write_json, write_text
 from dnncli.rundir import RunDir
 from dnncli.services import outcome, predict
+from dnncli.services.budget import Budget, within
 from dnncli.services.job import Job
 from dnncli.services.plan import Plan, known_range, without_bad
 from dnncli.training import backup
@@ -42,7 +43,14 @@ _STATISTICS_BATCH = 256  # pictures read at a time when a normalisation is fitte
 CARD_SCHEMA = "dnncli.model/1"
 
 
-def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener | None) -> Job:
+def prepare(
+    plan: Plan,
+    run: RunDir,
+    *,
+    budget: Budget | None = None,
+    progress: Progress,
+    listener: Listener | None,
+) -> Job:
     """Decode and check the pictures, fit the normalisation, build the network.
 
     Raises:
@@ -78,7 +86,6 @@ def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener |
     val_probs = _predictor(network, validation, val_rows)
     for note in plan.notes:
         listener.note(note)
-    listener.plan(plan.summary() | {"parameters": parameters(network).total})
     fit = Fit(
         config=config,
         network=network,
@@ -96,6 +103,9 @@ def prepare(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener |
         listener=listener,
     )
     fit.check()
+    fit = within(budget, fit)
+    plan = replace(plan, config=fit.config)
+    listener.plan(plan.summary() | {"parameters": parameters(network).total})
     judge = partial(outcome.judge, plan, val_rows, val_probs)
     return Job(plan=plan, fit=fit, judge=judge)
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -17,6 +18,7 @@ from dnncli.results import Progress, no_progress, plain, write_text
 from dnncli.rundir import RunDir
 
 if TYPE_CHECKING:
+    from dnncli.services.budget import Budget
     from dnncli.services.plan import Plan
     from dnncli.services.seeds import SeedsResult
 
@@ -189,9 +191,13 @@ def train_run(
         progress: told how far reading and decoding are.
         listener: told about steps and epochs.
     """
-    run = None
+    from dnncli.services.budget import budget_of
+
+    run, budget = None, None
     if resume:
         run, merged = _resumed(merged, asked)
+    else:
+        budget = budget_of(merged, began=time.monotonic())
     from dnncli.services.plan import make_plan
 
     split = run.split if run and run.split.exists() else None
@@ -201,7 +207,7 @@ def train_run(
         run = rundir.choose(merged.run.out, data=data, model=plan.config.model.name)
     else:
         check_same_data(json.loads(run.data.read_text(encoding="utf-8")), plan, path=run.path)
-    return _execute(plan, run, resume=resume, progress=progress, listener=listener)
+    return _execute(plan, run, budget=budget, resume=resume, progress=progress, listener=listener)
 
 
 def _check_target(merged: TrainConfig, asked: Mapping[str, Any]) -> None:
@@ -288,7 +294,13 @@ def check_same_data(saved: Mapping[str, Any], plan: "Plan", *, path: Path) -> No
 
 
 def _execute(
-    plan: "Plan", run: RunDir, *, resume: bool, progress: Progress, listener: Any
+    plan: "Plan",
+    run: RunDir,
+    *,
+    budget: "Budget | None",
+    resume: bool,
+    progress: Progress,
+    listener: Any,
 ) -> TrainResult:
     """Everything that needs Keras: the run folder is made only once all of it was checked."""
     from dnncli import devices
@@ -303,7 +315,7 @@ def _execute(
     prepare = fitting.prepare
     if plan.dataset.task != "classify":
         from dnncli.services.masks.fitting import prepare_masks as prepare
-    job = prepare(plan, run, progress=progress, listener=listener)
+    job = prepare(plan, run, budget=budget, progress=progress, listener=listener)
     plan = job.plan
     saved = fitting.load_backup(run) if resume else None
     if saved is None:

@@ -1,5 +1,6 @@
 """One run of Keras' `fit`: phases, callbacks, resuming, interrupting."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -20,6 +21,7 @@ from dnncli.training.averaging import ValidateAverages
 from dnncli.training.backup import Backup, TrainState
 from dnncli.training.interruption import Interruption
 from dnncli.training.listener import Announcer, Listener
+from dnncli.training.pace import Pace, StopAtDeadline, measure
 
 # After unfreezing, ready-trained weights are moved in steps this much smaller.
 _UNFROZEN_RATE = 0.1
@@ -60,6 +62,7 @@ class Fit:
     run: RunDir
     card: dict[str, Any]  # goes into the model files
     tolerance: float = 0.0  # standard errors within which a later epoch counts as better
+    deadline: float | None = None  # in time.monotonic(), when training must be over
     listener: Listener = field(default_factory=Listener)
 
     @property
@@ -125,6 +128,7 @@ class Fit:
         steps = self.batches.steps_per_epoch
         end = self._end(state, phase)
         interruption = Interruption()
+        clock = StopAtDeadline(math.inf if self.deadline is None else self.deadline)
         try:
             if state.epoch < end:
                 with interruption.caught():
@@ -137,13 +141,18 @@ class Fit:
                         validation_data=self.batches.validation,
                         validation_steps=self.config.fit.validation_steps,
                         validation_freq=self.config.fit.validation_freq,
-                        callbacks=[*self._callbacks(state, keeper, steps=steps), interruption],
+                        callbacks=[
+                            *self._callbacks(state, keeper, steps=steps),
+                            clock,
+                            interruption,
+                        ],
                         verbose=0,
                     )
             if interruption.asked and state.phase + 1 < len(self.phases):
                 raise KeyboardInterrupt
             if state.phase + 1 == len(self.phases):
-                state.finished = "early stop" if state.epoch < phase.epochs else "all epochs"
+                early = "time budget" if clock.has_stopped else "early stop"
+                state.finished = early if state.epoch < phase.epochs else "all epochs"
             keeper.save()
             if not phase.epochs:
                 state.finished = "ready weights as they are"
@@ -189,6 +198,15 @@ class Fit:
         self._compile(self.phases[0], epochs=self.phases[0].epochs)
         for name in self.config.fit.callbacks:
             _user_callback(name)
+
+    def measure(self) -> Pace:
+        """How long its steps take; only before training."""
+        self._compile(self.phases[0], epochs=self.phases[0].epochs)
+        return measure(
+            self.network.training,
+            training=self.batches.training(0),
+            validation=self.batches.validation,
+        )
 
     def _compile(self, phase: Phase, *, epochs: int) -> keras.optimizers.Optimizer:
         config = self.config

@@ -1,5 +1,6 @@
 """From a plan to a network that learns masks or edges: everything that needs Keras."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from dnncli.networks.dense import build_dense
 from dnncli.networks.network import Network, parameters
 from dnncli.results import Progress
 from dnncli.rundir import RunDir
+from dnncli.services.budget import Budget, within
 from dnncli.services.fitting import (
     augment_by,
     card_of,
@@ -39,7 +41,14 @@ from dnncli.training.mask_metrics import PixelScores
 _STATISTICS_BATCH = 16  # pictures read at a time when a normalisation is fitted
 
 
-def prepare_masks(plan: Plan, run: RunDir, *, progress: Progress, listener: Listener | None) -> Job:
+def prepare_masks(
+    plan: Plan,
+    run: RunDir,
+    *,
+    budget: Budget | None = None,
+    progress: Progress,
+    listener: Listener | None,
+) -> Job:
     """Decode and check pictures and masks, fit the normalisation, build the network.
 
     Raises:
@@ -68,7 +77,6 @@ def prepare_masks(plan: Plan, run: RunDir, *, progress: Progress, listener: List
     )
     for note in plan.notes:
         listener.note(note)
-    listener.plan(plan.summary() | {"parameters": parameters(network).total})
     classes = plan.dataset.class_names
     card = _card(plan, normalization, network, value_range)
     fit = Fit(
@@ -91,6 +99,9 @@ def prepare_masks(plan: Plan, run: RunDir, *, progress: Progress, listener: List
         listener=listener,
     )
     fit.check()
+    fit = within(budget, fit)
+    plan = replace(plan, config=fit.config)
+    listener.plan(plan.summary() | {"parameters": parameters(network).total})
     found = MaskPredictor(
         dataset=plan.validation, card=card, call=forward(network.serving, (PLAIN,))
     )
