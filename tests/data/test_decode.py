@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from dnncli.data.dataset import Route
@@ -254,3 +255,38 @@ def test_cropping_keeps_the_middle():
     columns = tf.tile(tf.range(0, 80, dtype=tf.int32)[None, :, None], (20, 1, 1))
     ours = fit_to(tf.cast(columns, tf.uint8), height_width=(20, 20), how="crop").numpy()
     np.testing.assert_array_equal(ours[0, :, 0], np.arange(30, 50))
+
+
+@pytest.mark.parametrize(
+    ("size", "at_least", "decoded"),
+    [
+        ((200, 160), (50, 40), (100, 80)),
+        ((199, 160), (50, 40), (199, 160)),  # not four times as high
+        ((400, 320), (50, 40), (100, 80)),
+        ((802, 650), (50, 40), (401, 325)),  # 4 and 8 do not divide both
+        ((801, 650), (50, 40), (801, 650)),
+        ((3200, 20), (50, 40), (3200, 20)),
+        ((40, 30), (50, 40), (40, 30)),
+    ],
+)
+def test_a_far_larger_jpeg_is_decoded_at_a_scale_with_twice_the_pixels(size, at_least, decoded):
+    jpeg, png = (encoded(photo(*size), form) for form in ("JPEG", "PNG"))
+    for data, shape in ((jpeg, decoded), (png, size)):
+        image = decode(data, Route.TENSORFLOW, channels=1, at_least=at_least)
+        assert image.shape == (*shape, 1)
+
+
+@pytest.mark.parametrize("how", ["stretch", "crop", "pad"])
+def test_a_reduced_jpeg_is_what_resizing_the_whole_would_give(how):
+    data = encoded(photo(1024, 896), "JPEG", quality=95)
+    ours = load(data, Route.TENSORFLOW, channels=3, height_width=(48, 40), how=how)
+    whole = fit_to(decode(data, Route.TENSORFLOW, channels=3), height_width=(48, 40), how=how)
+    difference = np.abs(ours.numpy().astype(int) - whole.numpy())
+    assert difference.mean() < 1
+    assert difference.max() <= 6
+
+
+def test_a_damaged_large_jpeg_is_an_error():
+    data = encoded(photo(400, 400), "JPEG")
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        load(data[:2000], Route.TENSORFLOW, channels=3, height_width=(32, 32), how="stretch")
