@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -23,7 +23,6 @@ STEADY_SCHEDULES = ("constant", "plateau")  # all others end with a low rate at 
 LARGEST_SIDE = 8192  # pixels; more could not be held in memory as one batch
 Epochs = Annotated[int, Field(ge=0)]
 Normalize = Literal["auto", "minmax", "minmax-signed", "zscore", "unit", "none"]
-NORMALIZATIONS: tuple[str, ...] = get_args(Normalize)
 Resize = Literal["auto", "stretch", "crop", "pad", "tile"]
 Cache = Literal["auto", "memory", "disk", "none"]
 Overlap = Annotated[float, Field(ge=0, le=0.9)]

@@ -55,6 +55,9 @@ BACKBONES = APPLICATIONS | TRUNKS
 
 MODELS = CLASSIFIERS | DENSE | BACKBONES
 
+ATTENTION = ("none", "se", "eca", "cbam")
+NORMALIZATIONS = ("auto", "minmax", "minmax-signed", "zscore", "unit", "none")
+
 INITIALIZERS = {
     name: f"keras.initializers:{name.title().replace('_', '')}"
     for name in (

@@ -1,8 +1,10 @@
 """Names of parts: every entry can be imported, every typo is answered."""
 
+from typing import get_args
+
 import pytest
 
-from dnncli import registry
+from dnncli import config, registry
 from dnncli.errors import ConfigError
 
 TABLES = {
@@ -89,3 +91,8 @@ def test_options_a_part_does_not_take_are_named():
     with pytest.raises(ConfigError) as caught:
         registry.check_options(part, {"gama": 1}, where="loss.options")
     assert "no such option 'gama'. Did you mean 'gamma'? Known: gamma." in str(caught.value)
+
+
+def test_the_names_of_settings_are_those_that_are_listed():
+    assert get_args(config.Attention) == registry.ATTENTION
+    assert get_args(config.Normalize) == registry.NORMALIZATIONS

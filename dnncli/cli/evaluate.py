@@ -104,12 +104,9 @@ def evaluate(
 
     Example: dnncli eval runs/fashion --beta 1 --beta 2
     """
-    from dnncli.cli.edge_evaluation import show_edges
     from dnncli.cli.evaluation import show
-    from dnncli.cli.mask_evaluation import show_masks
     from dnncli.services.evaluate import evaluate as score
-    from dnncli.services.evaluation.edge_result import EdgeEval
-    from dnncli.services.evaluation.map_result import MaskEval
+    from dnncli.services.evaluation.result import EvalReport
 
     with output.progress() as progress:
         report = score(
@@ -144,12 +141,12 @@ def evaluate(
         )
     if as_json:
         output.show_json(report)
-    elif isinstance(report, MaskEval):
-        show_masks(report)
-    elif isinstance(report, EdgeEval):
-        show_edges(report)
-    else:
+    elif isinstance(report, EvalReport):
         show(report)
+    else:
+        from dnncli.cli.pixel_evaluation import show_pixels
+
+        show_pixels(report)
     for warning in report.warnings:
         output.hint(warning)
     if report.out is not None:

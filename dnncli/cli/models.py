@@ -1,12 +1,17 @@
 """`dnncli models`."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dnncli.cli import output
 from dnncli.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from dnncli.services.models import Parts
+
+_SIZE = "32x32"
 
 
 class Color(StrEnum):
@@ -22,7 +27,7 @@ def models(
     ] = None,
     image_size: Annotated[
         str, typer.Option(metavar="HxW", help="Height and width in pixels.")
-    ] = "32x32",
+    ] = _SIZE,
     color: Annotated[Color, typer.Option(help="Channels of the pictures.")] = Color.rgb,
     classes: Annotated[
         int | None,
@@ -39,9 +44,13 @@ def models(
 
     Example: dnncli models resnet20 --image-size 28x28 --color grayscale
     """
-    from dnncli.config import parse_setting, parse_size  # with pydantic: half the time of --help
-    from dnncli.services.models import ModelSummary
+    from dnncli.services.models import ModelSummary, Parts
     from dnncli.services.models import models as run
+
+    if name is None and (image_size, set_, attention) == (_SIZE, None, None):
+        _show_parts(Parts(), as_json=as_json)  # without the settings, which take time to import
+        return
+    from dnncli.config import parse_setting, parse_size
 
     settings = dict(parse_setting(text) for text in set_ or ())
     if attention is not None:
@@ -53,9 +62,11 @@ def models(
         classes=classes,
         settings=settings,
     )
-    if as_json:
+    if not isinstance(result, ModelSummary):
+        _show_parts(result, as_json=as_json)
+    elif as_json:
         output.show_json(result)
-    elif isinstance(result, ModelSummary):
+    else:
         rows = [
             (layer.name, layer.kind, _shape(layer.output), layer.parameters, layer.multiply_adds)
             for layer in result.layers
@@ -70,9 +81,14 @@ def models(
                 f"preprocessing  {result.preprocessing}",
             )
         )
-    else:
-        parts = [(kind, ", ".join(names)) for kind, names in vars(result).items()]
-        output.table(["part", "names"], parts, left=2)
+
+
+def _show_parts(parts: "Parts", *, as_json: bool) -> None:
+    if as_json:
+        output.show_json(parts)
+        return
+    rows = [(kind, ", ".join(names)) for kind, names in vars(parts).items()]
+    output.table(["part", "names"], rows, left=2)
 
 
 def _shape(sizes: tuple[int, ...]) -> str:

@@ -2,21 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dnncli.data.frames import SUFFIXES
 from dnncli.data.maps import is_maps
 from dnncli.errors import ConfigError
 from dnncli.results import Progress, no_progress
 from dnncli.rundir import is_run
-from dnncli.services.evaluation.edge_result import EdgeEval
 from dnncli.services.evaluation.folder import check_out
 from dnncli.services.evaluation.inputs import from_files, from_run
-from dnncli.services.evaluation.map_result import MaskEval
 from dnncli.services.evaluation.options import checked
-from dnncli.services.evaluation.pixels import evaluate_pixels
 from dnncli.services.evaluation.report import scored
 from dnncli.services.evaluation.request import Request
 from dnncli.services.evaluation.result import EvalReport
+
+if TYPE_CHECKING:  # masks and edges are imported when they are scored: `eval` of a table is quick
+    from dnncli.services.evaluation.edge_result import EdgeEval
+    from dnncli.services.evaluation.map_result import MaskEval
 
 
 def evaluate(
@@ -51,7 +53,7 @@ def evaluate(
     tolerance: float | None = None,
     nms: bool = True,
     progress: Progress = no_progress,
-) -> EvalReport | MaskEval | EdgeEval:
+) -> "EvalReport | MaskEval | EdgeEval":
     """Score predictions against their labels, masks against true masks or edges against true edges.
 
     A predictions file never starts TensorFlow, and nothing is written without `out`. A run writes
@@ -129,11 +131,13 @@ def evaluate(
     if asked.folder is not None:
         check_out(asked.folder)
     beside_maps = asked.target.is_dir() and truth is not None and Path(truth).is_dir()
-    if not is_run(asked.target) and (beside_maps or is_maps(asked.target)):
-        return evaluate_pixels(asked, task="")
-    if task := _pixel_task(asked.target):
-        return evaluate_pixels(asked, task=task)
-    return _evaluate_rows(asked)
+    are_maps = not is_run(asked.target) and (beside_maps or is_maps(asked.target))
+    task = "" if are_maps else _pixel_task(asked.target)
+    if not are_maps and not task:
+        return _evaluate_rows(asked)
+    from dnncli.services.evaluation.pixels import evaluate_pixels
+
+    return evaluate_pixels(asked, task=task)
 
 
 def _evaluate_rows(asked: Request) -> EvalReport:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from dnncli import registry
-from dnncli.config import NORMALIZATIONS, Attention, TrainConfig, merge
 
 if TYPE_CHECKING:
+    from dnncli.config import TrainConfig
     from dnncli.networks.network import Network
 
 
@@ -16,13 +16,13 @@ class Parts:
     """The names of all parts, by kind; the default of each kind comes first."""
 
     models: tuple[str, ...] = tuple(registry.MODELS)
-    attention: tuple[str, ...] = get_args(Attention)
+    attention: tuple[str, ...] = registry.ATTENTION
     losses: tuple[str, ...] = tuple(registry.LOSSES)
     mask_losses: tuple[str, ...] = tuple(registry.MASK_LOSSES)
     optimizers: tuple[str, ...] = tuple(registry.OPTIMIZERS)
     schedules: tuple[str, ...] = tuple(registry.SCHEDULES)
     policies: tuple[str, ...] = tuple(registry.POLICIES)
-    normalizations: tuple[str, ...] = NORMALIZATIONS
+    normalizations: tuple[str, ...] = registry.NORMALIZATIONS
     initializers: tuple[str, ...] = tuple(registry.INITIALIZERS)
 
 
@@ -76,6 +76,8 @@ def models(
     """
     if name is None:
         return Parts()
+    from dnncli.config import merge
+
     config = merge({}, {**(settings or {}), "model.name": name})
     from dnncli import devices
 
@@ -114,7 +116,7 @@ def models(
 
 
 def _build(
-    config: TrainConfig, *, dense: bool, image_size: tuple[int, int], channels: int, classes: int
+    config: "TrainConfig", *, dense: bool, image_size: tuple[int, int], channels: int, classes: int
 ) -> "Network":
     class_names = [str(index) for index in range(classes)]
     if dense:
