@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnncli.metrics import edge_maps
-from dnncli.metrics.edge_matching import closest_pairs, count_pairs, near_pairs
+from dnncli.metrics.edge_matching import closest_pairs, near_pairs
 
 THRESHOLDS = tuple(k / 100 for k in range(1, 100))  # as the Berkeley benchmark has them
 TOLERANCE = 0.0075  # of the diagonal
@@ -79,13 +79,9 @@ def edge_counts(
                 matched[step] |= matched_here
                 continue
             matched_here = np.zeros(len(line), bool)
-            if len(drawn) == 1:  # which pixels are matched makes no difference: only how many
-                found = count_pairs(pairs[line])
-                matched_here[:found] = True
-            else:
-                partners, _ = closest_pairs(pairs[line])
-                found = len(partners)
-                matched_here[partners] = True
+            partners, _ = closest_pairs(pairs[line])
+            found = len(partners)
+            matched_here[partners] = True
             count_r[step] += found
             matched[step] |= matched_here
     return EdgeCounts(
