@@ -2,6 +2,7 @@
 
     python benchmarks/networks.py attention DATA [SEEDS]   # none, SE, ECA, CBAM in the default cnn
     python benchmarks/networks.py contours DATA [SEEDS]    # U-CARFnet and U-Net, equal cost
+    python benchmarks/networks.py steps                    # seconds of a step with each attention
 
 Every run trains with its own seed, split and initial weights, lets validation rows choose the
 epoch, and is scored once on the test rows. The table has the mean over the seeds, and the 95 %
@@ -66,7 +67,46 @@ def judged(found: dict) -> dict[str, float]:
     return {"Dice": macro["dice"], "IoU": macro["iou"], "tolerant F": float(np.mean(near))}
 
 
+def time_steps() -> None:
+    """Milliseconds of a training step of 32 pictures with each attention, measured in turn."""
+    import keras
+
+    from dnncli.config import ModelConfig
+    from dnncli.networks.fused import fuse_normalization
+    from dnncli.networks.network import build_network
+
+    for size, channels in ((28, 1), (32, 3)):
+        x = np.random.default_rng(0).uniform(0, 255, (32, size, size, channels))
+        y = np.eye(10)[np.arange(32) % 10]
+        models = {}
+        for kind in ATTENTION:
+            network = build_network(
+                ModelConfig(name="cnn", attention=kind),
+                height_width=(size, size),
+                channels=channels,
+                class_names=list("abcdefghij"),
+                loss="cross-entropy",
+            )
+            fuse_normalization(network.training)
+            loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+            network.training.compile("adam", loss, jit_compile=False)
+            network.training.train_on_batch(x, y)
+            models[kind] = network.training
+        spent: dict[str, list[float]] = {kind: [] for kind in models}
+        for _ in range(40):
+            for kind, model in models.items():
+                began = time.perf_counter()
+                model.train_on_batch(x, y)
+                spent[kind].append(time.perf_counter() - began)
+        for kind, values in spent.items():
+            ratio = np.median(values) / np.median(spent["none"])
+            print(f"| {size} px | {kind} | {1000 * np.median(values):.1f} ms | {ratio:.2f} |")
+
+
 def main() -> None:
+    if sys.argv[1] == "steps":
+        time_steps()
+        return
     what, data = sys.argv[1], Path(sys.argv[2])
     seeds = range(1, 1 + int(sys.argv[3] if len(sys.argv) > 3 else 3))
     networks = {"attention": ATTENTION, "contours": CONTOURS}[what]
