@@ -29,6 +29,7 @@ Overlap = Annotated[float, Field(ge=0, le=0.9)]
 Annotators = Literal["majority", "at-least", "staple", "mean"]
 Attention = Literal["none", "se", "eca", "cbam"]
 ClassWeight = str | dict[str, NonNegative]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Monitor = Literal["auto", "f", "accuracy", "loss", "precision-at-recall"]
 
 
@@ -157,7 +158,7 @@ class RunConfig(Config):
 
     out: str = ""  # the run folder; empty: runs/<data>-<model>[-2, -3 ...]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # every random choice follows from it
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"  # of the layers' arithmetic
+    precision: Precision = "float32"  # of the layers' arithmetic; auto: as the processor has it
     deterministic: bool = False  # the same bits every time, at some cost in speed
     tensorboard: bool = True  # write logs for TensorBoard
     backup_seconds: NonNegative | None = None  # between backups; None: they cost at most a tenth

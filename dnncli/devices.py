@@ -3,7 +3,20 @@
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Any
+
+_BFLOAT16 = {"avx512_bf16", "amx_bf16"}  # of the flags of a processor
+
+
+def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor computes in bfloat16; False where the system does not say."""
+    try:
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return bool(_BFLOAT16 & set(flags.split()))
 
 
 def load_tensorflow() -> None:

@@ -137,7 +137,7 @@ def train(
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="float32, bfloat16 or float16."),
+        typer.Option(help="float32, bfloat16, float16 or auto."),
     ] = None,
 ) -> None:
     """Train a network on a data set.

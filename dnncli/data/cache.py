@@ -58,8 +58,7 @@ class Room:
             handle, name = tempfile.mkstemp(prefix=".dnncli-cache-", dir=folder)
             try:
                 Path(name).unlink()
-                # Without this a full disk would end the process in the middle of an epoch.
-                os.posix_fallocate(handle, 0, size)
+                _reserve(handle, size)
                 mapped = mmap.mmap(handle, size)
             finally:
                 os.close(handle)
@@ -75,3 +74,12 @@ class Room:
         while not folder.is_dir():
             folder = folder.parent
         return folder
+
+
+def _reserve(handle: int, size: int) -> None:
+    """Make a file so large; where the system can, with all of its room on the disk."""
+    if hasattr(os, "posix_fallocate"):
+        # Otherwise a full disk would end the process in the middle of an epoch.
+        os.posix_fallocate(handle, 0, size)
+    else:
+        os.ftruncate(handle, size)

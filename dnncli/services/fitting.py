@@ -102,12 +102,18 @@ def prepare(
         card=card_of(plan, normalization, network, value_range),
         listener=listener,
     )
+    plan, fit = ready(plan, fit, budget)
+    judge = partial(outcome.judge, plan, val_rows, val_probs)
+    return Job(plan=plan, fit=fit, judge=judge)
+
+
+def ready(plan: Plan, fit: Fit, budget: Budget | None) -> tuple[Plan, Fit]:
+    """Check what will be trained, fit it into the time there is, and tell the plan."""
     fit.check()
     fit = within(budget, fit)
     plan = replace(plan, config=fit.config)
-    listener.plan(plan.summary() | {"parameters": parameters(network).total})
-    judge = partial(outcome.judge, plan, val_rows, val_probs)
-    return Job(plan=plan, fit=fit, judge=judge)
+    fit.listener.plan(plan.summary() | {"parameters": parameters(fit.network).total})
+    return plan, fit
 
 
 def _predictor(

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dnncli import registry
 
 if TYPE_CHECKING:
-    from dnncli.config import TrainConfig
-    from dnncli.networks.network import Network
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +76,7 @@ def models(
     if name is None:
         return Parts()
     from dnncli.config import merge
+    from dnncli.services.trial import bare_network
 
     config = merge({}, {**(settings or {}), "model.name": name})
     from dnncli import devices
@@ -90,9 +90,17 @@ def models(
     )
 
     channels = {"rgb": 3, "grayscale": 1}[color]
-    dense = config.data.task in ("segment", "edges") or config.model.name in registry.DENSE
-    classes = classes or (2 if dense else 10)
-    network = _build(config, dense=dense, image_size=image_size, channels=channels, classes=classes)
+    task = config.data.task
+    if task == "auto":
+        task = "segment" if config.model.name in registry.DENSE else "classify"
+    classes = classes or (10 if task == "classify" else 2)
+    network = bare_network(
+        config,
+        task=task,
+        height_width=image_size,
+        channels=channels,
+        class_names=[str(index) for index in range(classes)],
+    )
     counts = parameters(network)
     return ModelSummary(
         name=name,
@@ -112,31 +120,4 @@ def models(
             )
             for layer in flat_layers(network.training)
         ),
-    )
-
-
-def _build(
-    config: "TrainConfig", *, dense: bool, image_size: tuple[int, int], channels: int, classes: int
-) -> "Network":
-    class_names = [str(index) for index in range(classes)]
-    if dense:
-        from dnncli.networks.dense import build_dense
-
-        return build_dense(
-            config.model,
-            height_width=image_size,
-            channels=channels,
-            class_names=class_names,
-            task="segment" if config.data.task == "auto" else config.data.task,
-            seed=config.run.seed,
-        )
-    from dnncli.networks.network import build_network
-
-    return build_network(
-        config.model,
-        height_width=image_size,
-        channels=channels,
-        class_names=class_names,
-        loss=config.loss.name,
-        seed=config.run.seed,
     )

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dnncli import registry
-from dnncli.config import STEADY_SCHEDULES, Resize, TrainConfig
+from dnncli import devices, registry
+from dnncli.config import STEADY_SCHEDULES, Precision, Resize, TrainConfig
 from dnncli.data.dataset import Task
 from dnncli.errors import ConfigError
 from dnncli.services import regime
@@ -26,6 +26,9 @@ def settle(config: TrainConfig, task: Task) -> TrainConfig:
         fit = replace(fit, class_weight=regime.read_class_weights(fit.class_weight))
     if fit.snapshots:
         _check_snapshots(config)
+    if config.run.precision == "auto":  # settled here, so that a resumed run keeps it
+        precision: Precision = "bfloat16" if devices.has_bfloat16() else "float32"
+        config = replace(config, run=replace(config.run, precision=precision))
     resize, policy, smoothing = _OF_CLASSES if task == "classify" else _OF_PIXELS
     data, augment, loss = config.data, config.augment, config.loss
     if data.resize == "auto":

@@ -1,14 +1,15 @@
 """Building what training would build, without pictures: a wrong option is told by a dry run."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dnncli import devices
 from dnncli.config import ModelConfig, TrainConfig
-from dnncli.services.plan import Plan
 
 if TYPE_CHECKING:
     from dnncli.networks.network import Network
+    from dnncli.services.plan import Plan
 
 
 # Settings that every network takes, or that need no network to be checked.
@@ -29,7 +30,7 @@ def has_own_parts(config: TrainConfig) -> bool:
     return any(given) or any(":" in part.name for part in (model, loss, optimizer))
 
 
-def build_parts(plan: Plan) -> None:
+def build_parts(plan: "Plan") -> None:
     """Build network, loss and optimizer of `plan`, and let go of them; takes seconds.
 
     Raises:
@@ -40,7 +41,16 @@ def build_parts(plan: Plan) -> None:
     from dnncli.rate_factors import check_multipliers
 
     config = plan.config
-    network = _network(plan)
+    model = config.model
+    if model.weights == "imagenet":
+        model = replace(model, weights="none")  # a dry run downloads nothing
+    network = bare_network(
+        replace(config, model=model),
+        task=plan.dataset.task,
+        height_width=plan.height_width,
+        channels=plan.channels,
+        class_names=plan.dataset.class_names,
+    )
     _build_loss(plan, network)
     check_multipliers(
         config.optimizer.multipliers, [weight.path for weight in network.training.weights]
@@ -54,29 +64,39 @@ def build_parts(plan: Plan) -> None:
     )
 
 
-def _network(plan: Plan) -> "Network":
-    model = plan.config.model
-    if model.weights == "imagenet":
-        model = replace(model, weights="none")  # a dry run downloads nothing
-    classes = plan.dataset.class_names
-    if plan.dataset.task != "classify":
+def bare_network(
+    config: TrainConfig,
+    *,
+    task: str,
+    height_width: tuple[int, int],
+    channels: int,
+    class_names: Sequence[str],
+) -> "Network":
+    """The network of settings, built without knowing any picture.
+
+    Args:
+        config: its sections model, loss and run matter.
+        task: classify, segment or edges.
+        height_width: of the pictures.
+        channels: of the pictures.
+        class_names: (C,).
+    """
+    common: dict[str, Any] = {
+        "height_width": height_width,
+        "channels": channels,
+        "class_names": class_names,
+        "seed": config.run.seed,
+    }
+    if task != "classify":
         from dnncli.networks.dense import build_dense
 
-        return build_dense(
-            model, channels=plan.channels, class_names=classes, task=plan.dataset.task
-        )
+        return build_dense(config.model, task=task, **common)
     from dnncli.networks.network import build_network
 
-    return build_network(
-        model,
-        height_width=plan.height_width,
-        channels=plan.channels,
-        class_names=classes,
-        loss=plan.config.loss.name,
-    )
+    return build_network(config.model, loss=config.loss.name, **common)
 
 
-def _build_loss(plan: Plan, network: "Network") -> None:
+def _build_loss(plan: "Plan", network: "Network") -> None:
     config, classes = plan.config.loss, plan.dataset.class_names
     if plan.dataset.task == "classify":
         from dnncli.losses import build_loss

@@ -85,7 +85,6 @@ class Fit:
         state = saved.state if saved else TrainState(epoch=self.config.fit.initial_epoch)
         state.finished = ""
         best = saved.best if saved else []
-        fuse_normalization(self.network.training)
         while state.phase < len(self.phases):
             best = self._run_phase(state, saved, best)
             saved = None
@@ -211,6 +210,7 @@ class Fit:
     def _compile(self, phase: Phase, *, epochs: int) -> keras.optimizers.Optimizer:
         config = self.config
         model = self.network.training
+        fuse_normalization(model)
         optimizer = build_optimizer(
             config.optimizer,
             steps_per_epoch=self.batches.steps_per_epoch,

@@ -1,6 +1,5 @@
 """From a plan to a network that learns masks or edges: everything that needs Keras."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,16 +16,17 @@ from dnncli.data.normalize import Normalization
 from dnncli.data.normalize import layers as normalization_layers
 from dnncli.mask_losses import build_mask_loss
 from dnncli.networks.dense import build_dense
-from dnncli.networks.network import Network, parameters
+from dnncli.networks.network import Network
 from dnncli.results import Progress
 from dnncli.rundir import RunDir
-from dnncli.services.budget import Budget, within
+from dnncli.services.budget import Budget
 from dnncli.services.fitting import (
     augment_by,
     card_of,
     left_out,
     measured_range,
     normalization_of,
+    ready,
     room_of,
     tell_room,
 )
@@ -98,10 +98,7 @@ def prepare_masks(
         card=card,
         listener=listener,
     )
-    fit.check()
-    fit = within(budget, fit)
-    plan = replace(plan, config=fit.config)
-    listener.plan(plan.summary() | {"parameters": parameters(network).total})
+    plan, fit = ready(plan, fit, budget)
     found = MaskPredictor(
         dataset=plan.validation, card=card, call=forward(network.serving, (PLAIN,))
     )
