@@ -190,7 +190,7 @@ def data_of(run: RunDir) -> str:
         return data
     raise DataError(
         f"{run.path}: was trained on {data}, which is not there any more. Name where it is now: "
-        "DATA, or for consensus --data DATA."
+        f"behind {run.path}; for consensus, by --data."
     )
 
 
