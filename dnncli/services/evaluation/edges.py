@@ -1,6 +1,8 @@
 """Scores edge maps against the edges that people drew, picture by picture."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 from dnncli.data.align import NORMALIZE_IDS
 from dnncli.data.dataset import NO_CLASS
+from dnncli.devices import cores
 from dnncli.errors import ConfigError
 from dnncli.metrics.edge_counts import THRESHOLDS, TOLERANCE, EdgeCounts, edge_counts
 from dnncli.metrics.edge_intervals import FEWEST, edge_intervals
@@ -150,31 +153,11 @@ def evaluate_edge_maps(
         progress: told of the pictures that were matched.
     """
     steps = tuple(sorted({*options.thresholds, *filter(None, [options.threshold])}))
-    counts: list[EdgeCounts] = []
-    drawn: list[_Drawn] = []
-    for done, map_id in enumerate(ids, start=1):
-        truths = [np.asarray(part) for part in read_truths(map_id)]
-        judged = ~np.any([part == NO_CLASS for part in truths], axis=0)
-        edges = [part == 1 for part in truths]
-        counts.append(
-            edge_counts(
-                np.asarray(read_map(map_id)),
-                edges,
-                thresholds=steps,
-                tolerance=options.tolerance,
-                nms=options.nms,
-                thin=options.thin,
-                judged=None if judged.all() else judged,
-            )
-        )
-        drawn.append(
-            _Drawn(
-                annotators=len(truths),
-                pixels=judged.size,
-                judged=int(judged.sum()),
-                edges=sum(int((part & judged).sum()) for part in edges) / len(edges),
-            )
-        )
+    counts, drawn = [], []
+    found = _counted(ids, read_map, read_truths, options=options, steps=steps)
+    for done, (count, seen) in enumerate(found, start=1):
+        counts.append(count)
+        drawn.append(seen)
         progress("Matching edges", done, len(ids))
     return _report(ids, counts, drawn, steps, options=options, names=names, warnings=warnings)
 
@@ -187,6 +170,45 @@ class _Drawn:
     pixels: int
     judged: int  # pixels that count
     edges: float  # pixels, as drawn; mean over the annotators
+
+
+def _counted(
+    ids: Sequence[str],
+    read_map: Callable[[str], NDArray[np.floating]],
+    read_truths: Callable[[str], Sequence[NDArray]],
+    *,
+    options: EdgeOptions,
+    steps: tuple[float, ...],
+) -> Iterator[tuple[EdgeCounts, _Drawn]]:
+    """Counts of each picture, in order; as many at a time as there are cores."""
+    waiting: deque[tuple[Future[EdgeCounts], _Drawn]] = deque()
+    with ThreadPoolExecutor(cores()) as pool:  # the solver runs outside of Python's lock
+        for map_id in ids:
+            truths = [np.asarray(part) for part in read_truths(map_id)]
+            judged = ~np.any([part == NO_CLASS for part in truths], axis=0)
+            edges = [part == 1 for part in truths]
+            matching = pool.submit(
+                edge_counts,
+                np.asarray(read_map(map_id)),
+                edges,
+                thresholds=steps,
+                tolerance=options.tolerance,
+                nms=options.nms,
+                thin=options.thin,
+                judged=None if judged.all() else judged,
+            )
+            seen = _Drawn(
+                annotators=len(truths),
+                pixels=judged.size,
+                judged=int(judged.sum()),
+                edges=sum(int((part & judged).sum()) for part in edges) / len(edges),
+            )
+            waiting.append((matching, seen))
+            if len(waiting) > cores():
+                first, of_first = waiting.popleft()
+                yield first.result(), of_first
+        for first, of_first in waiting:
+            yield first.result(), of_first
 
 
 def _report(
