@@ -255,9 +255,17 @@ def test_cycles_count_updates_under_accumulation():
     assert found == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("cycles", [0, 101, 1.5, "two"])
-def test_cycles_that_do_not_fit_are_refused(cycles):
-    with pytest.raises(ConfigError, match=r"schedule_options\.cycles: from 1 to 100"):
+@pytest.mark.parametrize(
+    ("cycles", "message"),
+    [
+        (0, r"schedule_options\.cycles: from 1 to 100"),
+        (101, r"schedule_options\.cycles: from 1 to 100"),
+        (1.5, r"schedule_options(.|\n)*'cycles' must be a whole number\. Got 1\.5"),
+        ("two", r"schedule_options(.|\n)*'cycles' must be a whole number\. Got 'two'"),
+    ],
+)
+def test_cycles_that_do_not_fit_are_refused(cycles, message):
+    with pytest.raises(ConfigError, match=message):
         build(schedule_options={"cycles": cycles})
 
 
