@@ -103,6 +103,7 @@ def decode_once(
     rows: NDArray[np.int64],
     *,
     room: Room,
+    place: Place,
     progress: Progress = no_progress,
     what: str = "Decoding",
 ) -> tuple[MaskLoader, NDArray[np.int64]]:
@@ -111,14 +112,14 @@ def decode_once(
     Args:
         loader: of the data set.
         rows: to read.
-        room: where pictures and masks are kept, if they are.
+        room: of pictures and masks that are kept.
+        place: where in it; see `Room.place`.
         progress: told how many are done.
         what: is told.
 
     Returns:
         The loader, with everything it keeps, and the rows that could not be read.
     """
-    place = room.place(decoded_bytes(loader, rows))
     empty = _allocated(loader, rows, room=room, place=place) if place != "none" else {}
 
     def read(row: int) -> Pair | DataError | None:

@@ -199,8 +199,7 @@ class Fit:
             _user_callback(name)
 
     def measure(self) -> Pace:
-        """How long its steps take; only before training."""
-        self._compile(self.phases[0], epochs=self.phases[0].epochs)
+        """How long its steps take; after `check`, which compiles the network."""
         return measure(
             self.network.training,
             training=self.batches.training(0),

@@ -155,7 +155,7 @@ def test_kept_pictures_are_those_that_are_read(loader, memory_bytes, place, tmp_
     assert decoded_bytes(loader, ROWS) == NEEDED
     room = Room(memory_bytes=memory_bytes, folder=tmp_path)
     assert room.place(NEEDED) == place
-    kept, bad = decode_once(loader, ROWS, room=room)
+    kept, bad = decode_once(loader, ROWS, room=room, place=place)
     assert bad.tolist() == []
     assert sorted(kept.kept) == list(range(10))
     assert equal(arrays(training(loader), 3), arrays(training(kept), 3))
@@ -164,7 +164,7 @@ def test_kept_pictures_are_those_that_are_read(loader, memory_bytes, place, tmp_
 
 
 def test_nothing_is_kept_where_that_was_asked_for(loader):
-    loader, bad = decode_once(loader, ROWS, room=Room(kind="none", memory_bytes=NEEDED))
+    loader, bad = decode_once(loader, ROWS, room=Room(), place="none")
     assert (loader.kept, len(bad)) == (None, 0)
 
 
@@ -186,7 +186,8 @@ def test_rows_that_cannot_be_read_are_named(loader, tmp_path):
     kept, bad = decode_once(
         replace(loader, dataset=dataset),
         np.arange(3),
-        room=Room(memory_bytes=10**6),
+        room=Room(),
+        place="memory",
         progress=lambda *call: seen.append(call[1:]),
     )
     assert bad.tolist() == [1, 2]

@@ -123,8 +123,8 @@ def _load(
         workers=devices.cores(),
     )
     room = room_of(plan, run)
-    tell_room(room, mask_pipeline.decoded_bytes(loader, rows), len(rows), listener)
-    loader, bad = mask_pipeline.decode_once(loader, rows, room=room, progress=progress)
+    place = tell_room(room, mask_pipeline.decoded_bytes(loader, rows), len(rows), listener)
+    loader, bad = mask_pipeline.decode_once(loader, rows, room=room, place=place, progress=progress)
     rows = left_out(dataset, rows, bad, on_bad=plan.config.data.on_bad, listener=listener)
     return loader, rows
 
