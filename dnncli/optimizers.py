@@ -17,7 +17,7 @@ from dnncli.errors import ConfigError
 from dnncli.rate_factors import ScaledSGD
 from dnncli.schedules import PerUpdate, Triangular
 
-MOMENTUM = 0.9  # sgd, unless told otherwise; Keras' own default is 0
+MOMENTUM = 0.9  # unless told otherwise; Keras' own default is 0 for sgd, 0.95 for muon
 EMA_MOMENTUM = 0.99  # Keras' own default
 
 # Starting rates. Keras' default is 0.001 for all but SGD (0.01): right for the Adam family, too
@@ -37,6 +37,17 @@ LEARNING_RATES = {
     "adafactor": 1e-2,  # upper bound of its relative step: Shazeer & Stern 2018
     "schedulefreeadamw": 2.5e-3,  # larger than adam's, averaged: Defazio et al. 2024
     "muon": 1e-3,  # as adam: Keras matches the update's RMS to adam's
+    "muon-conv": 6e-3,  # several times adam's: docs/log.md
+}
+# Options that differ from Keras' own defaults.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "sgd": {"momentum": MOMENTUM},
+    "muon-conv": {
+        "momentum": MOMENTUM,
+        "ns_steps": 3,  # orthogonal enough, as in the authors' runs of minutes
+        "weight_decay": 0.05,
+        "adam_weight_decay": 0.05,
+    },
 }
 
 
@@ -323,9 +334,9 @@ def build_optimizer(
     part = registry.find(registry.OPTIMIZERS, name, kind="optimizer")
     length = _Length(steps_per_epoch, epochs, accumulate, cycles)
     rate *= config.learning_rate or default_learning_rate(name)
-    options: dict[str, Any] = dict(config.options)
-    if config.momentum is not None or name == "sgd":
-        options["momentum"] = MOMENTUM if config.momentum is None else config.momentum
+    options: dict[str, Any] = _OPTIONS.get(name, {}) | config.options
+    if config.momentum is not None:
+        options["momentum"] = config.momentum
     if accumulate > 1:
         options["gradient_accumulation_steps"] = accumulate
     if config.multipliers:

@@ -90,7 +90,7 @@ OPTIMIZERS = {
         *("Adam", "SGD", "RMSprop", "Adagrad", "Adadelta", "Ftrl"),
         *("AdamW", "Adamax", "Nadam", "Lamb", "Lion", "Adafactor", "Muon", "ScheduleFreeAdamW"),
     )
-}
+} | {"muon-conv": "dnncli.muon:ConvMuon"}
 
 SCHEDULES = {
     "constant": "dnncli.optimizers:constant",

@@ -276,3 +276,59 @@ def test_the_average_of_the_weights_is_over_a_share_of_a_cycle():
     cycles = build_optimizer(OptimizerConfig(**settings), **length, cycles=4)
     assert whole.ema_momentum == pytest.approx(1 - 1 / 20)
     assert cycles.ema_momentum == pytest.approx(1 - 1 / 5)
+
+
+def one_update(optimizer, weight, gradient, *, times=1):
+    """The weight after updates with the same gradient."""
+    weight = keras.Variable(weight)
+    optimizer.build([weight])
+    for _ in range(times):
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [weight])
+    return weight.numpy()
+
+
+@pytest.fixture
+def filters():
+    """Filters of a convolution, and their gradient."""
+    return np.random.default_rng(0).normal(size=(2, 3, 3, 16, 24)).astype(np.float32)
+
+
+def test_muon_conv_moves_filters_as_keras_muon_moves_them_as_a_matrix(filters):
+    weight, gradient = filters
+    settings = {"learning_rate": 0.01, "schedule": "constant", "average": 0.0}
+    ours = one_update(build("muon-conv", **settings), weight, gradient, times=3)
+    options = {"ns_steps": 3, "weight_decay": 0.05}
+    theirs = one_update(
+        build("muon", **settings, momentum=0.9, options=options),
+        weight.reshape(-1, 24),
+        gradient.reshape(-1, 24),
+        times=3,
+    )
+    np.testing.assert_allclose(ours.reshape(-1, 24), theirs, atol=1e-6)
+
+
+def test_a_step_of_muon_conv_is_nearly_orthogonal_and_adams_size(filters):
+    weight, gradient = filters
+    options = {"weight_decay": 0.0, "ns_steps": 5}
+    optimizer = build(
+        "muon-conv", learning_rate=0.01, schedule="constant", average=0.0, options=options
+    )
+    moved = (weight - one_update(optimizer, weight, gradient)).reshape(-1, 24)
+    # Liu et al. 2025: all singular values are rate * 0.2 * sqrt(rows), up to what the iteration
+    # leaves (Jordan et al. 2024: 0.7 to 1.2).
+    sizes = np.linalg.svd(moved, compute_uv=False) / (0.01 * 0.2 * math.sqrt(9 * 16))
+    assert sizes.min() > 0.6 and sizes.max() < 1.3
+    left, _, right = np.linalg.svd(gradient.reshape(-1, 24), full_matrices=False)
+    assert np.sum(moved * (left @ right)) / np.linalg.norm(moved) / math.sqrt(24) > 0.97
+
+
+@pytest.mark.parametrize("shape", [(24,), (16, 24), (3, 3, 1, 24), (3, 3, 16, 1)])
+def test_muon_conv_leaves_all_else_to_adamw(shape):
+    rng = np.random.default_rng(0)
+    weight, gradient = rng.normal(size=(2, *shape)).astype(np.float32)
+    settings = {"learning_rate": 0.01, "schedule": "constant", "average": 0.0}
+    ours = one_update(build("muon-conv", **settings), weight, gradient)
+    theirs = one_update(
+        build("adamw", **settings, options={"weight_decay": 0.05}), weight, gradient
+    )
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)

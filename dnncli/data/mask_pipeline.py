@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dnncli.data import decode, pictures, windows
 from dnncli.data.cache import Place, Room
 from dnncli.data.dataset import ArrayImages, Dataset
-from dnncli.data.pipeline import options, passes, step_key
+from dnncli.data.pipeline import as_it_is, options, passes, step_key
 from dnncli.data.windows import Fit, Pair
 from dnncli.errors import DataError
 from dnncli.results import Progress, no_progress
@@ -224,7 +224,7 @@ def shuffled(
         )
 
     picked = passes(rows, batch_size=batch_size, seed=seed, first_step=first_step, shuffle=shuffle)
-    batches = picked.map(load, num_parallel_calls=loader.workers)
+    batches = picked.map(as_it_is(load), num_parallel_calls=loader.workers)
     return batches.prefetch(2).with_options(options())
 
 
@@ -261,12 +261,13 @@ def ordered(loader: MaskLoader, rows: NDArray[np.int64], *, batch_size: int) -> 
         )
 
     of_pictures = tf.data.Dataset.from_tensor_slices(rows).map(
-        load, num_parallel_calls=loader.workers
+        as_it_is(load), num_parallel_calls=loader.workers
     )
     # Keras takes the end of a pipeline of unknown length for data that ran out.
     count = tf.data.experimental.assert_cardinality(-(-loader.windows_of(rows) // batch_size))
     batches = of_pictures.unbatch().batch(batch_size).apply(count)
-    return batches.map(lambda *pair: _shaped(loader, *pair)).prefetch(2).with_options(options())
+    batches = batches.map(as_it_is(lambda *pair: _shaped(loader, *pair)))
+    return batches.prefetch(2).with_options(options())
 
 
 def picture_batches(

@@ -9,7 +9,7 @@ Shapes: B pictures per batch, H height, W width, C channels, K classes.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf  # noqa: TID253
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from dnncli.data import decode
 from dnncli.data.dataset import ArrayImages, Dataset, FileImages, RecordImages
 from dnncli.results import Progress, no_progress
+
+_DECODED_AT_ONCE = 128  # pictures
 
 Augment = Callable[[Any, Any, Any], tuple[Any, Any]]  # images, targets, seed -> images, targets
 
@@ -82,26 +84,59 @@ class Loader:
         elif isinstance(self.dataset.images, ArrayImages):
             images = self._from_arrays(self.dataset.images, rows)
         else:
-            images = tf.map_fn(
-                self._from_encoded, rows, fn_output_signature=tf.uint8, parallel_iterations=1
-            )
+            read = as_it_is(lambda row: self._decode(self._read(row), row))
+            images = tf.map_fn(read, rows, fn_output_signature=tf.uint8, parallel_iterations=1)
         return tf.ensure_shape(images, (None, *self.image_format.shape))
 
-    def _from_encoded(self, row: Any) -> Any:
-        images = self.dataset.images
-        form = self.image_format
-        paths, routes = self._constants
-        if isinstance(images, RecordImages):
-            encoded = tf.numpy_function(
-                lambda wanted: read_record(images, wanted), [row], tf.string, stateful=False
+    def decoded(self, places: Any, rows: NDArray[np.int64]) -> tf.data.Dataset:
+        """(place, (H, W, C) picture of `rows[place]`) for a data set of places in order.
+
+        Pictures that cannot be decoded are errors of the data set.
+        """
+        chosen = tf.constant(rows)
+        if not isinstance(self.dataset.images, RecordImages):
+            return places.map(
+                as_it_is(lambda place: (place, self.batch(tf.gather(chosen, place)[None])[0])),
+                num_parallel_calls=self.workers,
             )
-            encoded.set_shape(())
-        else:
-            encoded = tf.io.read_file(tf.gather(paths, row))
-        route = tf.gather(routes, row)
-        return decode.load(
+        # One call of Python reads many records, which are decoded in parallel without it.
+        read = places.batch(_DECODED_AT_ONCE).map(
+            as_it_is(lambda some: (some, self._records(tf.gather(chosen, some))))
+        )
+        decode_one = as_it_is(
+            lambda place, data: (place, self._decode(data, tf.gather(chosen, place)))
+        )
+        return read.prefetch(1).unbatch().map(decode_one, num_parallel_calls=self.workers)
+
+    def _records(self, rows: Any) -> Any:
+        """In-graph: (B,) rows of a TFRecord data set -> (B,) encoded pictures."""
+        images = cast(RecordImages, self.dataset.images)
+
+        def read(wanted: NDArray[np.int64]) -> NDArray:
+            return np.array([_record_or_nothing(images, row) for row in wanted], object)
+
+        encoded = tf.numpy_function(
+            read,
+            [rows],
+            tf.string,
+            stateful=False,
+        )
+        return tf.ensure_shape(encoded, (None,))
+
+    def _read(self, row: Any) -> Any:
+        """In-graph: a row of a folder or of TFRecords -> () its encoded picture."""
+        if isinstance(self.dataset.images, RecordImages):
+            return self._records(row[None])[0]
+        return tf.io.read_file(tf.gather(self._constants[0], row))
+
+    def _decode(self, encoded: Any, row: Any) -> Any:
+        """In-graph: the encoded picture of a row -> (H, W, C) uint8."""
+        form = self.image_format
+        route = tf.gather(self._constants[1], row)
+        image = decode.load(
             encoded, route, channels=form.channels, height_width=form.height_width, how=form.resize
         )
+        return tf.ensure_shape(image, form.shape)
 
     def _from_arrays(self, images: ArrayImages, rows: Any) -> Any:
         form = self.image_format
@@ -135,6 +170,14 @@ def read_record(images: RecordImages, row: int) -> bytes:
     with open(images.files[images.file[row]], "rb") as file:  # noqa: PTH123
         file.seek(int(images.offsets[row]))
         return file.read(int(images.lengths[row]))
+
+
+def _record_or_nothing(images: RecordImages, row: int) -> bytes:
+    """As `read_record`; nothing, which no decoder takes, where the file cannot be read."""
+    try:
+        return read_record(images, row)
+    except OSError:
+        return b""
 
 
 def options() -> tf.data.Options:
@@ -194,7 +237,8 @@ def ordered(
         return (images, labels) if weights is None else (images, labels, weights)
 
     batches = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
-    return batches.map(load, num_parallel_calls=loader.workers).prefetch(2).with_options(options())
+    batches = batches.map(as_it_is(load), num_parallel_calls=loader.workers)
+    return batches.prefetch(2).with_options(options())
 
 
 def shuffled(
@@ -231,7 +275,7 @@ def shuffled(
         return (images, labels) if weights is None else (images, labels, weights)
 
     picked = passes(rows, batch_size=batch_size, seed=seed, first_step=first_step, shuffle=shuffle)
-    batches = picked.map(load, num_parallel_calls=loader.workers)
+    batches = picked.map(as_it_is(load), num_parallel_calls=loader.workers)
     return batches.prefetch(2).with_options(options())
 
 
@@ -253,9 +297,17 @@ def passes(
             key = tf.stack([tf.constant(seed, tf.int64), number])
             order = tf.random.experimental.stateless_shuffle(order, seed=key)
         batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-        return batches.enumerate().map(lambda step, picked: (number, step, picked))
+        return batches.enumerate().map(as_it_is(lambda step, picked: (number, step, picked)))
 
-    return tf.data.Dataset.counter(start=first_pass).flat_map(one_pass).skip(skipped)
+    return tf.data.Dataset.counter(start=first_pass).flat_map(as_it_is(one_pass)).skip(skipped)
+
+
+def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` for a `map`, spared the rewriting of Python's own `if` and `for`.
+
+    Nothing here branches on a tensor, and the rewriting takes seconds at every start.
+    """
+    return tf.autograph.experimental.do_not_convert(function)
 
 
 def step_key(seed: int, number: Any, step: Any) -> Any:
@@ -285,21 +337,16 @@ def decode_once(
     Returns:
         The rows that could not be decoded.
     """
-    single = tf.data.Dataset.from_tensor_slices(rows)
-    pictures = single.map(
-        lambda row: (row, loader.batch(row[None])[0]),
-        num_parallel_calls=loader.workers,
-    )
-    pictures = pictures.ignore_errors().prefetch(64).with_options(options())
+    places = tf.data.Dataset.range(len(rows))
+    pictures = loader.decoded(places, rows).ignore_errors().batch(_DECODED_AT_ONCE)
     good = np.zeros(len(rows), bool)
-    place = {row: index for index, row in enumerate(rows.tolist())}
-    for done, (row, picture) in enumerate(pictures.as_numpy_iterator(), start=1):
-        index = place[int(row)]
-        good[index] = True
+    done = 0
+    for found, decoded in pictures.prefetch(2).with_options(options()).as_numpy_iterator():
+        good[found] = True
         if into is not None:
-            into[index] = picture
-        if done % 100 == 0 or done == len(rows):
-            progress(what, done, len(rows))
+            into[found] = decoded
+        done += len(found)
+        progress(what, done, len(rows))
     return rows[~good]
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dnncli.data.frames import SUFFIXES
-from dnncli.data.maps import is_maps
 from dnncli.errors import ConfigError
 from dnncli.results import Progress, no_progress
 from dnncli.rundir import is_run
@@ -130,8 +129,7 @@ def evaluate(
     )
     if asked.folder is not None:
         check_out(asked.folder)
-    beside_maps = asked.target.is_dir() and truth is not None and Path(truth).is_dir()
-    are_maps = not is_run(asked.target) and (beside_maps or is_maps(asked.target))
+    are_maps = not is_run(asked.target) and _are_maps(asked)
     task = "" if are_maps else _pixel_task(asked.target)
     if not are_maps and not task:
         return _evaluate_rows(asked)
@@ -191,11 +189,21 @@ def _evaluate_rows(asked: Request) -> EvalReport:
     return scored(inputs, target=target, folder=folder, progress=asked.progress)
 
 
+def _are_maps(asked: Request) -> bool:
+    target, truth = asked.target, asked.truth
+    if not target.is_dir() and target.suffix != ".npz":
+        return False
+    from dnncli.data.maps import is_maps  # loads what tables do without
+
+    beside_maps = target.is_dir() and truth is not None and Path(truth).is_dir()
+    return beside_maps or is_maps(target)
+
+
 def _pixel_task(target: Path) -> str:
     """segment or edges if a target is a model of these; nothing for others and for tables."""
     if target.suffix in SUFFIXES and not target.is_dir():
         return ""
-    from dnncli.services.rows import OF_PIXELS, task_of  # loads what tables do without
+    from dnncli.services.rows import OF_PIXELS, task_of
 
     task = task_of(target)
     return task if task in OF_PIXELS else ""

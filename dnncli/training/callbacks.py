@@ -19,7 +19,7 @@ from dnncli.training.backup import TrainState
 
 # A save may cost this share of the time since the last one; a resumed run repeats what was not
 # saved, with the same numbers.
-_SAVE_SHARE = 0.1
+_SAVE_SHARE = 0.02
 
 
 class _Remembering(keras.callbacks.Callback):
@@ -136,7 +136,7 @@ class Keeper(keras.callbacks.Callback):
         write_model: called with a path, writes the network with its present variables there.
         best: variables of the best epoch so far; empty if there is none.
         snapshot: after the last finished epoch, if there is one.
-        backup_seconds: least time between saves; None: saving costs at most a tenth of the time.
+        backup_seconds: least time between saves; None: saving costs at most 2 % of the time.
         cycle: epochs after each of which a model is kept for good, as snapshots/<n>.keras; 0: none.
     """
 
