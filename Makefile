@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint types fast docs clean
+.PHONY: demo test lint types fast docs bench clean
 
 demo: .venv/user
 	rm -rf runs/demo runs/demo.csv
@@ -31,6 +31,12 @@ types: .venv/dev
 docs: .venv/dev
 	$(BIN)/python docs/make_pages.py
 
+# The quick benchmarks; those of benchmarks/README.md take longer.
+bench: .venv/bench
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/reading.py tfrecord --rounds 1
+	$(BIN)/python benchmarks/step.py --rounds 1
+
 .venv/user: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
@@ -40,6 +46,10 @@ docs: .venv/dev
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@ .venv/user
+
+.venv/bench: pyproject.toml constraints.txt .venv/dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	touch $@
 
 clean:
 	rm -rf .venv build dist *.egg-info

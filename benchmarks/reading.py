@@ -200,10 +200,10 @@ def _bare_records(data: str) -> dict[str, float]:
 
     began = time.perf_counter()
     files = sorted(str(path) for path in Path(data).rglob("*.tfrecord*"))
-    parsed = {"image": tf.io.FixedLenFeature([], tf.string)}
+    parsed = {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
 
     def decode(record):
-        return tf.io.decode_png(tf.io.parse_single_example(record, parsed)["image"], 1)
+        return tf.io.decode_png(tf.io.parse_single_example(record, parsed)["image/encoded"], 1)
 
     batches = tf.data.TFRecordDataset(files).map(decode, 2).batch(_BATCH).prefetch(2)
     count = sum(1 for _ in tf.data.TFRecordDataset(files))

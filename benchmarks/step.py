@@ -38,7 +38,7 @@ def main() -> None:
         size = (str(batch), str(epochs))
         rival = partial(_python, sys.executable, "rival_keras", asked.network, str(data), *size)
         contenders = {
-            "plain Keras fit": lambda: turns.run(rival()),
+            "plain Keras fit": lambda: turns.run(rival(), env={"BATCH": str(batch)}),
             "dnncli train": lambda: _ours(Path(folder), data, asked.network, size, "float32"),
             "dnncli train, --precision auto": lambda: _ours(
                 Path(folder), data, asked.network, size, "auto"
@@ -58,13 +58,14 @@ def main() -> None:
             first["step"] / found["step"],
             found["later_epochs"],
             first["later_epochs"] / found["later_epochs"],
+            f"{found['busy']:.1%}" if "busy" in found else "",
             found["memory"],
         )
         for name, found in took.items()
     ]
     head = (
         *("", "step, ms", "pictures/s", "Keras' step / its"),
-        *(f"{epochs - 1} epochs, s", "Keras' / its", "memory, MB"),
+        *(f"{epochs - 1} epochs, s", "Keras' / its", "busy", "memory, MB"),
     )
     turns.report("step", head, rows)
 
@@ -82,7 +83,7 @@ def _ours(
     options = ["--model", f"nets:{network}", "--precision", precision, "--out", str(out)]
     sizes = ["--batch-size", size[0], "--epochs", size[1], "--set", 'fit.callbacks=["clock:Clock"]']
     command = [sys.executable, "-m", "dnncli", "train", str(data), *options, *sizes, *_OURS]
-    turns.run(command, env={"CLOCK": str(clock)})
+    turns.run(command, env={"CLOCK": str(clock), "BATCH": size[0]})
     return json.loads(clock.read_text())
 
 

@@ -104,7 +104,7 @@ class LossConfig(Config):
 class OptimizerConfig(Config):
     """How training minimises it."""
 
-    name: str = "adam"  # any Keras optimizer, in lower case
+    name: str = "auto"  # any Keras optimizer, in lower case; auto: muon-conv for cnn, else adam
     learning_rate: Positive | None = None  # None: the optimizer's default for this tool
     momentum: Fraction | None = None  # sgd: 0.9 unless given
     schedule: str = "cosine"  # how the learning rate changes over the run
@@ -321,7 +321,7 @@ def _check_parts(config: TrainConfig) -> TrainConfig:
         (registry.MODELS, config.model.name, "model", "auto"),
         (registry.INITIALIZERS, config.model.kernel_initializer, "kernel initializer", ""),
         *((losses, name, "loss", "auto") for name in config.loss.name.split("+")),
-        (registry.OPTIMIZERS, config.optimizer.name, "optimizer", ""),
+        (registry.OPTIMIZERS, config.optimizer.name, "optimizer", "auto"),
         (registry.SCHEDULES, config.optimizer.schedule, "schedule", ""),
     )
     problems = _annotator_problems(config.data)

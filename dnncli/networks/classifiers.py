@@ -49,7 +49,7 @@ def cnn(
     kernel_initializer: str = "he_normal",
     padding: str = "same",
     batch_norm: bool = True,
-    dropout: float = 0.4,
+    dropout: float = 0.2,
     attention: str = "none",
     width: int = 32,
     convolutions: int = 2,

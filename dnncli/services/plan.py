@@ -24,10 +24,10 @@ from dnncli.services.settle import settle, settle_length
 
 # Pictures of a micro-batch times their pixels: keeps activations of the small networks near 0.5 GB.
 _MICRO_BATCH_PIXELS = 2**18
-# Rows from which on a batch size is chosen: small sets need the more numerous updates.
-_BATCH_SIZES = ((20_000, 64), (2_000, 32), (0, 16))
-_UPDATES = 3_200
-_EPOCHS = (12, 80)  # fewest and most epochs that are chosen for the user
+# Rows from which on a batch size and a number of updates are chosen: small sets need the more
+# numerous updates.
+_LENGTHS = ((20_000, 128, 3_200), (2_000, 64, 2_400), (0, 16, 3_200))
+_EPOCHS = (8, 80)  # fewest and most epochs that are chosen for the user
 # Below both, training rows and pixels of the shorter side, one convolution a stage does better
 # than two, at a third of the cost (docs/log.md).
 _FEW = (1_000, 33)
@@ -129,7 +129,7 @@ def make_plan(
         if not named and len(train_rows) < _FEW[0] and min(size) < _FEW[1]:
             options = {"convolutions": 1} | config.model.options
             config = replace(config, model=replace(config.model, options=options))
-        length = (_UPDATES, _EPOCHS)
+        length = (_length(len(train_rows))[1], _EPOCHS)
     else:
         check_masks(policy)
         size = masks.window_of(config, dataset)
@@ -325,11 +325,16 @@ def batches(config: TrainConfig, n_rows: int, *, size: tuple[int, int]) -> tuple
         return masks.batch_of(size, n_rows), 1
     match config.fit.batch_size:
         case "auto":
-            return min(next(size for rows, size in _BATCH_SIZES if n_rows >= rows), n_rows), 1
+            return min(_length(n_rows)[0], n_rows), 1
         case int() as wanted:
             return min(wanted, n_rows), 1
     micro = max(1, min(n_rows, _MICRO_BATCH_PIXELS // (size[0] * size[1])))
     return micro, -(-n_rows // micro)
+
+
+def _length(n_rows: int) -> tuple[int, int]:
+    """Pictures of a batch and updates of a run, for so many training rows."""
+    return next((batch, updates) for rows, batch, updates in _LENGTHS if n_rows >= rows)
 
 
 def _monitor(config: TrainConfig, *, has_validation: bool) -> str:

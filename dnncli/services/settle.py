@@ -13,6 +13,7 @@ from dnncli.services import regime
 # How pictures get to image_size, augmentation, label smoothing: of classes, and of masks and edges.
 _OF_CLASSES: tuple[Resize, str, float] = ("stretch", "light", 0.1)
 _OF_PIXELS: tuple[Resize, str, float] = ("tile", "standard", 0.0)
+_OPTIMIZERS = {"cnn": "muon-conv"}  # by network; adam for all others
 
 
 def settle(config: TrainConfig, task: Task) -> TrainConfig:
@@ -38,7 +39,11 @@ def settle(config: TrainConfig, task: Task) -> TrainConfig:
     if loss.label_smoothing is None:
         loss = replace(loss, label_smoothing=smoothing)
     config = replace(config, fit=fit, data=replace(data, task=task), augment=augment, loss=loss)
-    return _classifier(config) if task == "classify" else config
+    config = _classifier(config) if task == "classify" else config
+    if config.optimizer.name == "auto":
+        name = _OPTIMIZERS.get(config.model.name.lower(), "adam")
+        config = replace(config, optimizer=replace(config.optimizer, name=name))
+    return config
 
 
 def _classifier(config: TrainConfig) -> TrainConfig:

@@ -9,14 +9,19 @@ import dnncli
 from dnncli.errors import ConfigError, DataError
 
 
-def network(folder, *, rows, pixels, **options):
-    """The settings of the network for `rows` random pictures of two classes."""
+def settled(folder, *, rows, pixels, **options):
+    """The settings for `rows` random pictures of two classes, and the plan."""
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (rows, *pixels), dtype=np.uint8)
     path = folder / f"{rows}x{pixels[0]}x{pixels[1]}.npz"
     np.savez(path, x=x, y=np.arange(rows) % 2)
     told = dnncli.train(path, dry_run=True, **options)
-    return tomllib.loads(told["config"])["model"]
+    return tomllib.loads(told["config"]), told["plan"]
+
+
+def network(folder, **options):
+    """The settings of the network for random pictures."""
+    return settled(folder, **options)[0]["model"]
 
 
 @pytest.mark.parametrize(
@@ -71,3 +76,32 @@ def test_masks_are_no_classes_whatever_the_task_says():
 def test_networks_with_ready_weights_are_those_of_the_task():
     with pytest.raises(ConfigError, match=r"'unet' has no ready weights.*that have: hed\.$"):
         dnncli.train(MASKS, weights="imagenet", dry_run=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "epochs"),
+    [
+        (1_300, 16, 55),  # 939 of them to train on, 58 full steps and a smaller one: 3,200 updates
+        (4_000, 64, 52),  # 2,890: 46 steps, 2,400 updates
+        (30_000, 128, 19),  # 21,675: 170 steps, 3,200 updates
+        (120_000, 128, 8),  # 86,700: 678 steps, at least 8 epochs
+    ],
+)
+def test_batches_and_epochs_follow_from_the_number_of_rows(tmp_path, rows, batch_size, epochs):
+    _, plan = settled(tmp_path, rows=rows, pixels=(2, 2))
+    assert (plan["batch_size"], plan["epochs"]) == (batch_size, epochs)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "muon-conv"),
+        ({"model": "cnn"}, "muon-conv"),
+        ({"model": "resnet20"}, "adam"),
+        ({"model": "mlp"}, "adam"),
+        ({"optimizer": "sgd"}, "sgd"),
+    ],
+)
+def test_the_optimizer_follows_the_network_unless_it_is_named(tmp_path, options, name):
+    config, _ = settled(tmp_path, rows=40, pixels=(12, 12), **options)
+    assert config["optimizer"]["name"] == name

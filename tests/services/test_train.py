@@ -235,7 +235,7 @@ def test_without_validation_rows_the_training_loss_decides(patterns, tmp_path):
     ("settings", "answer"),
     [
         ({"optimizer.options": {"clipnrm": 1}}, "Did you mean 'clipnorm'"),
-        ({"optimizer.momentum": 0.5}, "adam has no momentum"),
+        ({"optimizer.name": "adam", "optimizer.momentum": 0.5}, "adam has no momentum"),
         ({"fit.callbacks": ["nowhere:Part"]}, "no module named 'nowhere'"),
         ({"loss.options": {"gamma": 2}}, "no such option 'gamma'"),
         ({"model.unfreeze": 3}, "nothing is frozen"),

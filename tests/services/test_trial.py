@@ -18,7 +18,7 @@ MASKS = "sample_data/cracks_seg"
         (PICTURES, {"model.options": {"widht": 3}}, "'widht'. Did you mean 'width'"),
         (PICTURES, {"model.preset": "small"}, "cnn does not have: model.preset"),
         (PICTURES, {"loss.options": {"gama": 2}, "loss.name": "focal"}, "Did you mean 'gamma'"),
-        (PICTURES, {"optimizer.options": {"beta_3": 1}}, "no such option 'beta_3' of adam"),
+        (PICTURES, {"optimizer.options": {"beta_3": 1}}, "no such option 'beta_3' of muon-conv"),
         (PICTURES, {"optimizer.schedule_options": {"x": 1}}, "no such option 'x'. Known: end"),
         (PICTURES, {"model.options": {"width": 2.5}}, "'width' must be a whole number. Got 2.5"),
         (PICTURES, {"model.name": "mlp", "model.padding": "valid"}, "mlp does not have"),
