@@ -1,6 +1,6 @@
 """Reading and decoding: pictures a second that reach training, beside the usual ways.
 
-    python benchmarks/reading.py jpeg [--rounds 3] [--pictures 1024]
+    python benchmarks/reading.py jpeg [--rounds 3] [--pictures 2048]
     python benchmarks/reading.py tfrecord [--rounds 3] [--pictures 8192]
 
 jpeg: 500 x 375 photographs (made of those in PHOTOS, cut and enlarged) to float batches of 64 at
@@ -49,7 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if asked.kind == "jpeg":
             names = ("decoder alone", "image_dataset_from_directory + layers", "dnncli")
-            _photographs(Path(folder), asked.photos, asked.pictures or 1024)
+            _photographs(Path(folder), asked.photos, asked.pictures or 2048)
             data = folder
         else:
             names = ("TFRecordDataset + decode", "dnncli, TFRecord")
@@ -131,6 +131,7 @@ def _keras(data: str) -> dict[str, float]:
     import keras
     import tensorflow as tf
 
+    began = time.perf_counter()
     batches = keras.utils.image_dataset_from_directory(
         f"{data}/train", image_size=_SIZE, batch_size=_BATCH, verbose=False
     )
@@ -145,7 +146,8 @@ def _keras(data: str) -> dict[str, float]:
     count = len(batches.file_paths)
     batches = batches.map(lambda x, y: (layers(x, training=True), y), tf.data.AUTOTUNE)
     batches = batches.prefetch(tf.data.AUTOTUNE)
-    return _rates(count, lambda: [None for _ in batches] and None)
+    ready = time.perf_counter() - began
+    return _rates(count, lambda: [None for _ in batches] and None, ready)
 
 
 def _dnncli(data: str) -> dict[str, float]:

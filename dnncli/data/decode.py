@@ -105,17 +105,24 @@ def scaled(values: NDArray) -> NDArray[np.uint8]:
 
 
 def load(
-    encoded: Any, route: Any, *, channels: int, height_width: tuple[int, int], how: Resize
+    encoded: Any,
+    route: Any,
+    *,
+    channels: int,
+    height_width: tuple[int, int],
+    how: Resize,
+    may_reduce: bool = True,
 ) -> Any:
     """In-graph: an encoded picture as uint8 (H, W, C) of the wanted size.
 
     A JPEG whose sides are at least four times the wanted ones is decoded at 1/2, 1/4 or 1/8, so
     that each side is still at least twice what is wanted; only at a scale that divides both sides,
     because the rounded ones would move the picture. That is up to twice as fast, and on average
-    within a grey level of resizing the whole picture.
+    within a grey level of resizing the whole picture. With `may_reduce` False, for pictures known
+    to be smaller, nobody looks.
     """
     # What "crop" cuts off is rounded to whole pixels, which reduced ones would make coarser.
-    at_least = None if how == "crop" else height_width
+    at_least = height_width if may_reduce and how != "crop" else None
     image = decode(encoded, route, channels=channels, at_least=at_least)
     return fit_to(image, height_width=height_width, how=how)
 
@@ -127,7 +134,7 @@ def decode(
 
     Args:
         encoded: () tf.string, the encoded picture.
-        route: () integer, a value of `Route`.
+        route: a `Route`, or a () integer tensor of its values.
         channels: 1 or 3.
         at_least: height and width, twice of which is enough of a JPEG; None: all of it.
 
@@ -145,7 +152,10 @@ def decode(
             lambda data: decode_pillow(data, channels=channels), [encoded], tf.uint8, stateful=False
         )
 
-    image = tf.cond(tf.equal(tf.cast(route, tf.int32), Route.TENSORFLOW), in_graph, by_pillow)
+    if isinstance(route, Route):
+        image = in_graph() if route is Route.TENSORFLOW else by_pillow()
+    else:
+        image = tf.cond(tf.equal(tf.cast(route, tf.int32), Route.TENSORFLOW), in_graph, by_pillow)
     return tf.ensure_shape(image, (None, None, channels))
 
 

@@ -16,7 +16,7 @@ import tensorflow as tf  # noqa: TID253
 from numpy.typing import NDArray
 
 from dnncli.data import decode
-from dnncli.data.dataset import ArrayImages, Dataset, FileImages, RecordImages
+from dnncli.data.dataset import ArrayImages, Dataset, FileImages, RecordImages, Route
 from dnncli.results import Progress, no_progress
 
 _DECODED_AT_ONCE = 128  # pictures
@@ -65,6 +65,18 @@ class Loader:
         paths = images.paths if isinstance(images, FileImages) else ()
         with tf.init_scope():  # outside of any graph, so that no graph holds a copy
             return tf.constant(paths, tf.string), tf.constant(images.routes)
+
+    @cached_property
+    def _route(self) -> Route | None:
+        """The decoder of all pictures; None if they differ."""
+        routes = np.unique(cast(FileImages | RecordImages, self.dataset.images).routes)
+        return Route(routes[0]) if len(routes) == 1 else None
+
+    @cached_property
+    def _has_large(self) -> bool:
+        """Whether a picture has at least four times the wanted pixels a side."""
+        sizes = cast(FileImages | RecordImages, self.dataset.images).sizes
+        return bool((sizes // self.image_format.height_width >= 4).all(axis=1).any())
 
     @cached_property
     def _places(self) -> NDArray[np.int64]:
@@ -132,9 +144,13 @@ class Loader:
     def _decode(self, encoded: Any, row: Any) -> Any:
         """In-graph: the encoded picture of a row -> (H, W, C) uint8."""
         form = self.image_format
-        route = tf.gather(self._constants[1], row)
         image = decode.load(
-            encoded, route, channels=form.channels, height_width=form.height_width, how=form.resize
+            encoded,
+            tf.gather(self._constants[1], row) if self._route is None else self._route,
+            channels=form.channels,
+            height_width=form.height_width,
+            how=form.resize,
+            may_reduce=self._has_large,
         )
         return tf.ensure_shape(image, form.shape)
 
