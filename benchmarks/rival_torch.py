@@ -10,8 +10,10 @@ import time
 from statistics import median
 
 import numpy as np
-import timm
 import torch
+import torch_ops  # noqa: F401, before timm
+
+import timm  # isort: skip
 
 network, path, batch, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 is_half = sys.argv[5] == "bfloat16"

@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 import turns
 
+from dnncli.devices import has_bfloat16
+
 # Pixels a side, pictures a batch, steps an epoch, epochs.
-_WORK = {"resnet18": (64, 64, 5, 10), "resnet50": (224, 16, 2, 3)}
+_WORK = {"resnet18": (64, 64, 2, 10), "resnet50": (224, 16, 2, 3)}
 _OURS = ["--augment", "none", "--normalize", "minmax", "--set", "run.tensorboard=false"]
 
 
@@ -40,10 +42,11 @@ def main() -> None:
         contenders = {
             "plain Keras fit": lambda: turns.run(rival(), env={"BATCH": str(batch)}),
             "dnncli train": lambda: _ours(Path(folder), data, asked.network, size, "float32"),
-            "dnncli train, --precision auto": lambda: _ours(
-                Path(folder), data, asked.network, size, "auto"
-            ),
         }
+        if has_bfloat16():
+            contenders["dnncli train, --precision auto"] = lambda: _ours(
+                Path(folder), data, asked.network, size, "auto"
+            )
         if turns.has("timm", asked.torch):
             for kind in ("float32", "bfloat16"):
                 other = _python(asked.torch, "rival_torch", asked.network, str(data), *size, kind)
