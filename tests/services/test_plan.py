@@ -79,17 +79,20 @@ def test_networks_with_ready_weights_are_those_of_the_task():
 
 
 @pytest.mark.parametrize(
-    ("rows", "batch_size", "epochs"),
-    [
-        (1_300, 16, 55),  # 939 of them to train on, 58 full steps and a smaller one: 3,200 updates
-        (4_000, 64, 52),  # 2,890: 46 steps, 2,400 updates
-        (30_000, 128, 19),  # 21,675: 170 steps, 3,200 updates
-        (120_000, 128, 8),  # 86,700: 678 steps, at least 8 epochs
-    ],
+    ("rows", "batch_size", "updates"),
+    [(1_300, 16, 3_200), (4_000, 64, 2_400), (30_000, 128, 3_200)],
 )
-def test_batches_and_epochs_follow_from_the_number_of_rows(tmp_path, rows, batch_size, epochs):
+def test_batches_and_updates_follow_from_the_number_of_rows(tmp_path, rows, batch_size, updates):
     _, plan = settled(tmp_path, rows=rows, pixels=(2, 2))
-    assert (plan["batch_size"], plan["epochs"]) == (batch_size, epochs)
+    assert plan["batch_size"] == batch_size
+    assert plan["epochs"] * plan["steps_per_epoch"] == pytest.approx(
+        updates, abs=plan["steps_per_epoch"] / 2
+    )
+
+
+@pytest.mark.parametrize(("rows", "epochs"), [(100, 80), (120_000, 8)])
+def test_neither_many_nor_few_rows_make_a_run_endless(tmp_path, rows, epochs):
+    assert settled(tmp_path, rows=rows, pixels=(2, 2))[1]["epochs"] == epochs
 
 
 @pytest.mark.parametrize(
