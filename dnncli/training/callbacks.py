@@ -14,7 +14,7 @@ from dnncli.errors import ModelError
 from dnncli.results import plain, write_text
 from dnncli.rundir import RunDir
 from dnncli.training import backup
-from dnncli.training.averaging import averaged_values
+from dnncli.training.averaging import averaged_in
 from dnncli.training.backup import TrainState
 
 # A save may cost this share of the time since the last one; a resumed run repeats what was not
@@ -111,12 +111,11 @@ class Snapshot:
 
     @classmethod
     def of(cls, model: keras.Model) -> "Snapshot":
-        """Copies of the variables as they are now."""
-        return cls(
-            variables=backup.values(model.variables),
-            optimizer=backup.values(model.optimizer.variables),
-            averaged=averaged_values(model),
-        )
+        """Copies of the variables as they are now; of each one copy."""
+        variables = backup.values(model.variables)
+        optimizer = backup.values(model.optimizer.variables)
+        averaged = averaged_in(model, variables, optimizer)
+        return cls(variables=variables, optimizer=optimizer, averaged=averaged)
 
 
 class Keeper(keras.callbacks.Callback):
@@ -178,6 +177,7 @@ class Keeper(keras.callbacks.Callback):
         state.epoch = epoch + 1
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         state.history.append({"epoch": epoch, **logs, "learning_rate": rate})
+        self.snapshot = None  # memory for the next; its best values are kept elsewhere
         self.snapshot = Snapshot.of(self.model)
         value, loss = logs.get(self.monitor), logs.get(self._loss)
         ties = [logs[name] for name in self.ties if name in logs]
