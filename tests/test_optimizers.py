@@ -270,7 +270,7 @@ def test_cycles_that_do_not_fit_are_refused(cycles, message):
 
 
 def test_the_average_of_the_weights_is_over_a_share_of_a_cycle():
-    settings = {"average": 0.2, "schedule": "cosine"}
+    settings = {"name": "adam", "average": 0.2, "schedule": "cosine"}
     length = {"steps_per_epoch": 10, "epochs": 10, "accumulate": 1}
     whole = build_optimizer(OptimizerConfig(**settings), **length)
     cycles = build_optimizer(OptimizerConfig(**settings), **length, cycles=4)

@@ -59,7 +59,7 @@ def test_a_folder_that_is_there_is_refused_by_a_dry_run_too(tmp_path):
 @pytest.mark.parametrize(
     ("data", "settings"),
     [
-        (PICTURES, {"model.options": {"width": 8}, "optimizer.options": {"beta_1": 0.8}}),
+        (PICTURES, {"model.options": {"width": 8}, "optimizer.options": {"ns_steps": 2}}),
         (MASKS, {"model.preset": "small", "loss.options": {"dice": {"smooth": 1.0}}}),
         (PICTURES, {"model.name": "mobilenetv2", "model.weights": "imagenet"}),
     ],
