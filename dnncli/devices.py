@@ -9,14 +9,30 @@ from typing import Any
 _BFLOAT16 = {"avx512_bf16", "amx_bf16"}  # of the flags of a processor
 
 
-def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor computes in bfloat16; False where the system does not say."""
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def _flags(cpuinfo: Path) -> set[str]:
+    """What the processor can do; nothing where the system does not say."""
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
-    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    return bool(_BFLOAT16 & set(flags.split()))
+        return set()
+    return set(next((line for line in text.splitlines() if line.startswith("flags")), "").split())
+
+
+def has_bfloat16(cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether the processor computes in bfloat16; False where the system does not say."""
+    return bool(_BFLOAT16 & _flags(cpuinfo))
+
+
+def has_slow_gradients(cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether TensorFlow's gradients of convolutions were found slow on such a processor.
+
+    It has AVX2, but not AVX-512; False where the system does not say.
+    """
+    flags = _flags(cpuinfo)
+    return "avx2" in flags and "avx512f" not in flags
 
 
 def load_tensorflow() -> None:
