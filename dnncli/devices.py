@@ -26,21 +26,25 @@ def has_bfloat16(cpuinfo: Path = _CPUINFO) -> bool:
     return bool(_BFLOAT16 & _flags(cpuinfo))
 
 
-def has_slow_gradients(cpuinfo: Path = _CPUINFO) -> bool:
-    """Whether TensorFlow's gradients of convolutions were found slow on such a processor.
+def needs_onednn(cpuinfo: Path = _CPUINFO) -> bool:
+    """Whether oneDNN is quicker on such a processor although TensorFlow leaves it off by itself.
 
-    It has AVX2, but not AVX-512; False where the system does not say.
+    TensorFlow turns it on from AVX-512 with VNNI upwards; with AVX2 alone a training step gains,
+    too (benchmarks/README.md). False where the system does not say.
     """
     flags = _flags(cpuinfo)
-    return "avx2" in flags and "avx512f" not in flags
+    return "avx2" in flags and "avx512_vnni" not in flags
 
 
 def load_tensorflow() -> None:
     """Import TensorFlow and Keras without TensorFlow's start-up lines.
 
     They come from C++ before any log level is read, so the stream itself is turned off meanwhile.
-    Set TF_CPP_MIN_LOG_LEVEL to see them.
+    Set TF_CPP_MIN_LOG_LEVEL to see them. Sets TF_ENABLE_ONEDNN_OPTS, unless it is set, to use
+    oneDNN where it is quicker.
     """
+    if needs_onednn():  # read once, by the first operation
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

@@ -25,19 +25,20 @@ def test_bfloat16_is_read_from_the_flags_of_the_processor(text, expected, tmp_pa
     ("text", "expected"),
     [
         ("flags : fpu avx avx2 fma\n", True),
-        ("flags : fpu avx2 avx512f\n", False),
+        ("flags : fpu avx2 avx512f\n", True),
+        ("flags : fpu avx2 avx512f avx512_vnni\n", False),
         ("flags : fpu avx\n", False),
         ("", False),
     ],
 )
-def test_slow_gradients_are_known_by_the_flags_of_the_processor(text, expected, tmp_path):
+def test_onednn_is_asked_for_where_tensorflow_leaves_it_off(text, expected, tmp_path):
     (tmp_path / "cpuinfo").write_text(text)
-    assert devices.has_slow_gradients(tmp_path / "cpuinfo") is expected
+    assert devices.needs_onednn(tmp_path / "cpuinfo") is expected
 
 
 def test_a_system_that_does_not_say_has_none(tmp_path):
     assert devices.has_bfloat16(tmp_path / "none") is False
-    assert devices.has_slow_gradients(tmp_path / "none") is False
+    assert devices.needs_onednn(tmp_path / "none") is False
 
 
 @pytest.mark.parametrize(("has", "settled"), [(True, "bfloat16"), (False, "float32")])

@@ -12,7 +12,6 @@ from dnncli.config import STEADY_SCHEDULES, TrainConfig
 from dnncli.errors import ConfigError
 from dnncli.networks.files import save_model
 from dnncli.networks.fused import fuse_normalization
-from dnncli.networks.gradients import quicken_gradients
 from dnncli.networks.network import Network
 from dnncli.optimizers import build_optimizer, plateau_options
 from dnncli.rate_factors import check_multipliers
@@ -211,8 +210,6 @@ class Fit:
         config = self.config
         model = self.network.training
         fuse_normalization(model)
-        if devices.has_slow_gradients():
-            quicken_gradients(model)
         optimizer = build_optimizer(
             config.optimizer,
             steps_per_epoch=self.batches.steps_per_epoch,
