@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import keras  # noqa: TID253
 
-from dnncli import devices, registry
+from dnncli import registry
 from dnncli.config import STEADY_SCHEDULES, TrainConfig
 from dnncli.errors import ConfigError
 from dnncli.networks.files import save_model
