@@ -270,6 +270,7 @@ def _batches(
         steps_per_epoch=plan.steps_per_epoch,
         accumulate=plan.accumulate,
         validation_rows=len(val_rows),
+        batch_size=plan.batch_size,
     )
 
 

@@ -22,6 +22,7 @@ from dnncli.training.backup import Backup, TrainState
 from dnncli.training.interruption import Interruption
 from dnncli.training.listener import Announcer, Listener
 from dnncli.training.pace import Pace, StopAtDeadline, measure
+from dnncli.training.stride import steps_at_once
 
 # After unfreezing, ready-trained weights are moved in steps this much smaller.
 _UNFROZEN_RATE = 0.1
@@ -36,6 +37,7 @@ class Batches:
     steps_per_epoch: int
     accumulate: int
     validation_rows: int = 0
+    batch_size: int | None = None  # of pictures of one size; None: sizes may differ
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,11 +224,22 @@ class Fit:
             optimizer=optimizer,
             loss=self.loss(),
             metrics=self.metrics(),
+            steps_per_execution=self._steps_at_once(),
             jit_compile=False,  # XLA on a CPU makes convolutions several times slower
         )
         optimizer = model.optimizer  # mixed precision may have wrapped it
         optimizer.build(model.trainable_variables)
         return optimizer
+
+    def _steps_at_once(self) -> int:
+        fit = self.config.fit
+        if self.batches.batch_size is None or fit.callbacks or fit.validation_steps:
+            return 1  # callbacks of the user's, and so many steps of validation, count steps
+        return steps_at_once(
+            self.network.training,
+            batch_size=self.batches.batch_size,
+            steps_per_epoch=self.batches.steps_per_epoch,
+        )
 
     def _callbacks(
         self, state: TrainState, keeper: callbacks.Keeper, *, steps: int

@@ -47,7 +47,7 @@ def _step_seconds(model: keras.Model, batches: Any) -> float:
     began, done = time.perf_counter(), 0
     while done < _STEPS and (done < 2 or time.perf_counter() - began < _SECONDS):
         model.train_function(source)
-        done += 1
+        done += model.steps_per_execution
     return (time.perf_counter() - began) / done
 
 
