@@ -74,6 +74,7 @@ def main() -> None:
                 out = Path(folder, f"{len(found[name])}-{list(chosen).index(name)}")
                 always = ["--model", "speedrun:cnn", "--optimizer", "muon-conv", "--seed", seed]
                 always += ["--batch-size", "64", "--epochs", asked.epochs, "--out", str(out)]
+                always += ["--set", f"fit.validation_freq={asked.epochs}"]
                 got = _train([arrays, *always, *options], out)
                 found[name].append(got)
                 print(f"seed {seed}  {name}: {json.dumps(got)}", file=sys.stderr, flush=True)
