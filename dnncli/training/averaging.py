@@ -4,7 +4,7 @@ Keras puts the average into the network when training ends, after the best epoch
 validation, the best epoch and the saved networks all have it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -28,22 +28,10 @@ def averages(model: keras.Model) -> list[tuple[Any, Any]]:
     return [(weight, average) for weight, average in pairs if average is not None]
 
 
-def averaged_in(
-    model: keras.Model, variables: Sequence[NDArray], optimizer: Sequence[NDArray]
-) -> list[NDArray]:
-    """`variables`, with the averages in `optimizer` for those that are averaged; no copies.
-
-    Args:
-        model: whose variables, and whose optimizer's, the values are.
-        variables: in the order of the network.
-        optimizer: in the order of the optimizer.
-    """
-    kept = {id(value): saved for value, saved in zip(model.optimizer.variables, optimizer)}
-    by_weight = {id(weight): kept[id(average)] for weight, average in averages(model)}
-    return [
-        by_weight.get(id(value), saved)
-        for value, saved in zip(model.variables, variables, strict=True)
-    ]
+def averaged_values(model: keras.Model) -> list[NDArray]:
+    """Copies of a network's variables, with the averages for those that are averaged."""
+    by_weight = {id(weight): average for weight, average in averages(model)}
+    return backup.values([by_weight.get(id(value), value) for value in model.variables])
 
 
 @contextmanager

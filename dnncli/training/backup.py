@@ -1,10 +1,11 @@
 """All that a killed run needs to go on with the numbers of an uninterrupted one, in one file."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +37,22 @@ def save(
     path: Path,
     state: TrainState,
     *,
-    variables: list[NDArray],
-    optimizer: list[NDArray],
-    best: list[NDArray],
+    variables: Sequence[NDArray],
+    optimizer: Sequence[NDArray],
+    best: Sequence[NDArray],
 ) -> None:
     """Write the state, the network's and optimizer's variables, and the best epoch's variables."""
-    arrays = {"state": np.frombuffer(json.dumps(asdict(state)).encode(), np.uint8)}
-    for group, values in (("model", variables), ("optimizer", optimizer), ("best", best)):
-        arrays |= {f"{group}/{index}": value for index, value in enumerate(values)}
-    with written(path) as neighbour, neighbour.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    groups = {"model": variables, "optimizer": optimizer, "best": best}
+    with written(path) as neighbour, ZipFile(neighbour, "w") as archive:
+        _write(archive, "state", np.frombuffer(json.dumps(asdict(state)).encode(), np.uint8))
+        for group, values in groups.items():
+            for index, value in enumerate(values):  # np.savez would want all of them at once
+                _write(archive, f"{group}/{index}", value)
+
+
+def _write(archive: ZipFile, name: str, value: NDArray) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, np.asanyarray(value), allow_pickle=False)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from dnncli.errors import ModelError
 from dnncli.results import plain, write_text
 from dnncli.rundir import RunDir
 from dnncli.training import backup
-from dnncli.training.averaging import averaged_in
+from dnncli.training.aside import Aside
+from dnncli.training.averaging import averaged_values
 from dnncli.training.backup import TrainState
 
 # A save may cost this share of the time since the last one; a resumed run repeats what was not
@@ -105,17 +106,18 @@ class StopAtNaN(keras.callbacks.Callback):
 class Snapshot:
     """The variables of a network and its optimizer at one moment."""
 
-    variables: list[NDArray]  # those that training goes on with
-    optimizer: list[NDArray]
+    variables: Sequence[NDArray]  # those that training goes on with
+    optimizer: Sequence[NDArray]
     averaged: list[NDArray]  # those to use: with the averages, where the optimizer keeps them
 
     @classmethod
-    def of(cls, model: keras.Model) -> "Snapshot":
-        """Copies of the variables as they are now; of each one copy."""
-        variables = backup.values(model.variables)
-        optimizer = backup.values(model.optimizer.variables)
-        averaged = averaged_in(model, variables, optimizer)
-        return cls(variables=variables, optimizer=optimizer, averaged=averaged)
+    def of(cls, model: keras.Model, *, folder: Path) -> "Snapshot":
+        """Copies of the variables as they are now, large ones in a file in `folder`."""
+        return cls(
+            variables=Aside(model.variables, folder=folder),
+            optimizer=Aside(model.optimizer.variables, folder=folder),
+            averaged=averaged_values(model),
+        )
 
 
 class Keeper(keras.callbacks.Callback):
@@ -178,7 +180,7 @@ class Keeper(keras.callbacks.Callback):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         state.history.append({"epoch": epoch, **logs, "learning_rate": rate})
         self.snapshot = None  # memory for the next; its best values are kept elsewhere
-        self.snapshot = Snapshot.of(self.model)
+        self.snapshot = Snapshot.of(self.model, folder=self.run.path)
         value, loss = logs.get(self.monitor), logs.get(self._loss)
         ties = [logs[name] for name in self.ties if name in logs]
         if self._is_best(value, ties, loss):

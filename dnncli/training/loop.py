@@ -110,7 +110,7 @@ class Fit:
         if saved:
             backup.assign(model.variables, saved.variables, what="network")
             backup.assign(optimizer.variables, saved.optimizer, what="optimizer")
-            snapshot = callbacks.Snapshot.of(model)
+            snapshot = callbacks.Snapshot.of(model, folder=self.run.path)
         keeper = callbacks.Keeper(
             state,
             self.run,

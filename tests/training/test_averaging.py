@@ -10,7 +10,7 @@ from dnncli.rundir import RunDir
 from dnncli.training import backup, callbacks
 from dnncli.training.averaging import (
     ValidateAverages,
-    averaged_in,
+    averaged_values,
     averaged_weights,
     averages,
 )
@@ -115,13 +115,7 @@ def test_without_an_average_nothing_changes():
     model = compiled()
     assert averages(model) == []
     with averaged_weights(model):
-        assert averaged(model)[0].tobytes() == model.variables[0].numpy().tobytes()
-
-
-def averaged(model):
-    """What is kept of a model: its variables, averaged where there are averages."""
-    parts = backup.values(model.variables), backup.values(model.optimizer.variables)
-    return averaged_in(model, *parts)
+        assert averaged_values(model)[0].tobytes() == model.variables[0].numpy().tobytes()
 
 
 @pytest.mark.parametrize("scaled", [False, True])
@@ -133,7 +127,7 @@ def test_averages_stand_where_their_weights_stand(scaled):
         wrapped.build(model.trainable_variables)
     for number, (_, average) in enumerate(averages(model), start=2):
         average.assign(np.full(average.shape, number, np.float32))
-    assert [value.item() for value in averaged(model)] == [2.0, 3.0]
+    assert [value.item() for value in averaged_values(model)] == [2.0, 3.0]
 
 
 def test_best_and_last_are_averages_and_the_backup_goes_on_with_the_weights(tmp_path):

@@ -40,7 +40,7 @@ def test_a_failed_save_leaves_the_old_backup_whole(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr(np.lib.format, "write_array", full)
     with pytest.raises(OSError, match="No space left"):
         backup.save(path, TrainState(epoch=2), variables=[], optimizer=[], best=[])
     assert backup.load(path).state.epoch == 1
