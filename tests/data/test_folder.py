@@ -38,7 +38,7 @@ def test_a_folder_per_class(put):
     assert dataset.class_names == ("a", "b")
     assert dataset.labels.tolist() == [0, 0, 1, 1]
     assert dataset.declared_splits == ()
-    assert dataset.images.paths[0] == str(root / "a/0.png")
+    assert dataset.images.path(0) == str(root / "a/0.png")
     assert dataset.images.sizes.tolist() == [[4, 4]] * 4
     assert dataset.problems == ()
 
