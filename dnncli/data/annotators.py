@@ -133,7 +133,7 @@ def open_annotated(
         folders=tuple(where[id(part)] for part, _ in rows),
         stems=tuple(part.stems[row] for part, row in rows),
         images=FileImages(
-            paths=tuple(path for entry in images for path in entry.paths),
+            names=tuple(entry.path(row) for entry in images for row in range(len(entry.names))),
             routes=np.concatenate([entry.routes for entry in images]),
             sizes=np.concatenate([entry.sizes for entry in images]),
             grey=np.concatenate([entry.grey for entry in images]),

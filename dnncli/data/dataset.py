@@ -4,9 +4,11 @@ Shapes: N rows, H height and W width in pixels, C channels.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -28,10 +30,15 @@ class Route(IntEnum):
 class FileImages:
     """Encoded pictures, one file each."""
 
-    paths: tuple[str, ...]  # (N,) absolute
+    names: tuple[str, ...]  # (N,) paths below `folder`; absolute where that is empty
+    folder: str = ""  # absolute; kept apart, so that names and ids can be the same objects
     routes: NDArray[np.uint8]  # (N,) values of Route
     sizes: NDArray[np.int32]  # (N, 2) height, width in pixels, upright
     grey: NDArray[np.bool_]  # (N,) the picture holds no colour
+
+    def path(self, row: int) -> str:
+        """The absolute path of one picture."""
+        return os.path.join(self.folder, self.names[row])  # noqa: PTH118
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +160,7 @@ class Dataset:
         """The splits that rows are declared for, in the order train, val, test."""
         return tuple(split for split in SPLITS if (self.splits == split).any())
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of ids, labels and content: changes when the data changes, not its path."""
         digest = hashlib.sha256("\0".join(self.class_names).encode())
@@ -176,13 +183,16 @@ class Dataset:
         """The same data set with only `rows`, in the given order; problems are kept."""
         rows = np.asarray(rows, dtype=np.int64)
 
+        numbers = rows.tolist()  # Python picks by its own integers twice as fast
+
         def pick(values: tuple | None) -> tuple | None:
-            return None if values is None else tuple(values[row] for row in rows)
+            return None if values is None else tuple(values[row] for row in numbers)
 
         match self.images:
             case FileImages() as images:
-                taken: Images = FileImages(
-                    paths=tuple(images.paths[row] for row in rows),
+                taken: Images = replace(
+                    images,
+                    names=tuple(images.names[row] for row in numbers),
                     routes=images.routes[rows],
                     sizes=images.sizes[rows],
                     grey=images.grey[rows],
@@ -201,7 +211,7 @@ class Dataset:
                 taken = replace(images, array=images.array[rows], rows=images.rows[rows])
         return replace(
             self,
-            ids=tuple(self.ids[row] for row in rows),
+            ids=tuple(self.ids[row] for row in numbers),
             labels=self.labels[rows],
             splits=self.splits[rows],
             images=taken,

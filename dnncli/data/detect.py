@@ -213,7 +213,7 @@ def _one_picture(path: Path, *, classes: Sequence[str], max_pixels: int) -> Data
         class_names=tuple(classes),
         splits=np.array([""], "<U5"),
         images=FileImages(
-            paths=(str(path.absolute()),), routes=seen.routes, sizes=seen.sizes, grey=seen.grey
+            names=(str(path.absolute()),), routes=seen.routes, sizes=seen.sizes, grey=seen.grey
         ),
         digests=seen.digests,
         problems=tuple(

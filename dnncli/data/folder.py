@@ -2,12 +2,14 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unicodedata import normalize
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnncli.data.dataset import SPLITS, UNLABELLED, Dataset, FileImages, Problem
 from dnncli.data.header import FORMATS, MAX_PIXELS
@@ -32,11 +34,27 @@ _RANK = {split: number for number, split in enumerate(("", *SPLITS))}
 _JUNK = frozenset(("__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini"))
 
 # Extensions of files that stand beside pictures and are none: left out without a word.
-_OTHER_FILES = (
-    *("avi", "bak", "cfg", "csv", "db", "doc", "docx", "gz", "h5", "hdf5", "htm", "html", "ini"),
-    *("ipynb", "js", "json", "jsonl", "lock", "log", "mat", "md", "mov", "mp3", "mp4", "npy"),
-    *("npz", "parquet", "pdf", "pkl", "pt", "pth", "py", "rar", "rst", "sh", "tar", "tfrecord"),
-    *("toml", "tsv", "txt", "wav", "xls", "xlsx", "xml", "yaml", "yml", "zip", "7z"),
+_OTHER_FILES = frozenset(
+    (
+        *(
+            "avi",
+            "bak",
+            "cfg",
+            "csv",
+            "db",
+            "doc",
+            "docx",
+            "gz",
+            "h5",
+            "hdf5",
+            "htm",
+            "html",
+            "ini",
+        ),
+        *("ipynb", "js", "json", "jsonl", "lock", "log", "mat", "md", "mov", "mp3", "mp4", "npy"),
+        *("npz", "parquet", "pdf", "pkl", "pt", "pth", "py", "rar", "rst", "sh", "tar", "tfrecord"),
+        *("toml", "tsv", "txt", "wav", "xls", "xlsx", "xml", "yaml", "yml", "zip", "7z"),
+    )
 )
 
 
@@ -52,10 +70,28 @@ class _Found:
 
 @dataclass(frozen=True, kw_only=True)
 class _Place:
-    """Which split and class a file belongs to by where it lies; an empty name is none."""
+    """Which split and class files belong to by the folder they lie in; an empty name is none."""
 
     split: str
     class_name: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Files:
+    """N files in path order; what folders have in common is kept once a folder."""
+
+    names: tuple[str, ...]  # (N,) paths below the root
+    folder: NDArray[np.int32]  # (N,) index into places
+    places: tuple[_Place, ...]  # of every folder with files
+
+    def take(self, rows: NDArray[np.integer]) -> "_Files":
+        """Only `rows`, in the given order."""
+        names = tuple(self.names[row] for row in rows.tolist())
+        return replace(self, names=names, folder=self.folder[rows])
+
+    def each(self, values: Iterable[Any], dtype: Any) -> NDArray:
+        """(N,) the value of each file's folder, given those of `places`."""
+        return np.array(list(values), dtype)[self.folder]
 
 
 def read_folder(
@@ -85,47 +121,52 @@ def read_folder(
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder.")
-    found = _walk(root)
-    places = _places(found, root, labelled=labelled)
+    found = _walk(root, progress)
+    files = _placed(found, root, labelled=labelled)
     problems = list(found.problems)
-    names = list(found.names)
     if labelled:
-        problems += _strays(found, places)
-        names = [name for name in names if places[name].class_name]
-    paths = [os.path.join(root.absolute(), name) for name in names]  # noqa: PTH118
-    seen = scan(paths, max_pixels=max_pixels, progress=progress)
+        in_class = files.each((bool(place.class_name) for place in files.places), bool)
+        problems += _strays(files.take(np.flatnonzero(~in_class)))
+        files = files.take(np.flatnonzero(in_class))
+    names = files.names
+    folder = str(root.absolute())
+    seen = scan(names, folder=folder, max_pixels=max_pixels, progress=progress)
     problems += [Problem(path=names[i], what=what) for i, what in seen.problems.items()]
     problems += [
         Problem(path=names[i], what=what, action="noted") for i, what in seen.notes.items()
     ]
-    rows = sorted(seen.good.tolist(), key=lambda i: (_RANK[places[names[i]].split], names[i]))
-    if not rows:
+    # Names are sorted, and stay so within each split.
+    ranks = files.each((_RANK[place.split] for place in files.places), np.int8)[seen.good]
+    rows = seen.good[np.argsort(ranks, kind="stable")]
+    if not len(rows):
         raise _nothing(root, found, problems)
-    kept = [places[names[i]] for i in rows]
+    kept = files.take(rows)
     class_names = tuple(classes)
     if labelled:
         class_names, remarks = _class_names(root, found, kept, classes)
         problems += remarks
     index = {name: number for number, name in enumerate(class_names)}
+    labels = (index.get(place.class_name, UNLABELLED) for place in kept.places)
     return Dataset(
         kind="folder",
         root=root,
-        ids=tuple(names[i] for i in rows),
-        labels=np.array([index.get(place.class_name, UNLABELLED) for place in kept], np.int32),
+        ids=kept.names,
+        labels=kept.each(labels, np.int32),
         class_names=class_names,
-        splits=np.array([place.split for place in kept]),
+        splits=kept.each((place.split for place in kept.places), str),
         images=FileImages(
-            paths=tuple(paths[i] for i in rows),
+            names=kept.names,
+            folder=folder,
             routes=seen.routes[rows],
             sizes=seen.sizes[rows],
             grey=seen.grey[rows],
         ),
-        digests=tuple(seen.digests[i] for i in rows),
+        digests=tuple(seen.digests[row] for row in rows.tolist()),
         problems=tuple(problems),
     )
 
 
-def _walk(root: Path) -> _Found:
+def _walk(root: Path, progress: Progress) -> _Found:
     """List everything below `root`; each real folder once, real ones before links to folders."""
     names: list[str] = []
     folders: list[str] = []
@@ -154,8 +195,10 @@ def _walk(root: Path) -> _Found:
             else:
                 names.append(name)
         links.sort()
+        progress("Listing folders", len(folders), len(folders) + len(real) + len(links))
+    names.sort()
     return _Found(
-        names=tuple(sorted(names)),
+        names=tuple(names),
         folders=tuple(sorted(folders)),
         others=others,
         problems=tuple(problems),
@@ -177,50 +220,58 @@ def _entries(root: Path, folder: str, problems: list[Problem]) -> Iterator[tuple
             shown = name.encode("utf-8", "backslashreplace").decode()
             what = "its name is not valid UTF-8, so no table can hold it."
             problems.append(Problem(path=shown, what=what, remedy="Rename it."))
-        elif not os.path.isdir(entry.path):  # noqa: PTH112 - False for a link to itself, no error
-            yield name, "file"
+        elif entry.is_symlink():  # isdir: False for a link to itself, no error
+            yield name, "link" if os.path.isdir(entry.path) else "file"  # noqa: PTH112
         else:
-            yield name, "link" if entry.is_symlink() else "folder"
+            yield name, "folder" if entry.is_dir() else "file"
 
 
-def _places(found: _Found, root: Path, *, labelled: bool) -> dict[str, _Place]:
-    """Split and class of every file by its name.
+def _placed(found: _Found, root: Path, *, labelled: bool) -> _Files:
+    """The files with the split and class of the folders they lie in."""
+    numbers: dict[str, int] = {}
+    folder = np.fromiter(
+        (numbers.setdefault(name.rpartition("/")[0], len(numbers)) for name in found.names),
+        np.int32,
+        len(found.names),
+    )
+    places = tuple(_places(list(numbers), root, labelled=labelled))
+    return _Files(names=found.names, folder=folder, places=places)
+
+
+def _places(folders: Sequence[str], root: Path, *, labelled: bool) -> list[_Place]:
+    """Split and class of the files in each folder.
 
     The top folders are splits if pictures lie in class folders below them, and all of them are
     called like splits, or `train` and another one is; `train` alone may well be a class.
     """
-    parts = {name: name.split("/") for name in found.names}
-    top = {part[0] for part in parts.values() if len(part) > 1}
+    parts = [folder.split("/") if folder else [] for folder in folders]
+    top = {part[0] for part in parts if part}
     split_of = {name: SPLIT_FOLDERS[name.lower()] for name in top if name.lower() in SPLIT_FOLDERS}
     only_splits = len(split_of) == len(top)
     kinds = set(split_of.values())
     if split_of and (only_splits or ("train" in kinds and len(kinds) > 1)):
-        if not labelled or any(len(part) > 2 and part[0] in split_of for part in parts.values()):
-            return {
-                name: _Place(
-                    split=split_of.get(part[0], ""),
-                    class_name=part[1] if part[0] in split_of and len(part) > 2 else "",
+        if not labelled or any(len(part) > 1 and part[0] in split_of for part in parts):
+            return [
+                _Place(
+                    split=split_of.get(part[0], "") if part else "",
+                    class_name=part[1] if len(part) > 1 and part[0] in split_of else "",
                 )
-                for name, part in parts.items()
-            }
+                for part in parts
+            ]
         if "train" in kinds:
             raise DataError(
                 f"{root}: {', '.join(sorted(split_of))} hold pictures, but no class folders. "
                 "Expected <split>/<class>/<picture>; or describe them in a CSV with the columns "
                 "path,label,split."
             )
-    return {
-        name: _Place(split="", class_name=part[0] if len(part) > 1 else "")
-        for name, part in parts.items()
-    }
+    return [_Place(split="", class_name=part[0] if part else "") for part in parts]
 
 
-def _strays(found: _Found, places: dict[str, _Place]) -> list[Problem]:
-    """One remark for each folder that holds files outside of all class folders."""
-    strays: dict[str, list[str]] = defaultdict(list)
-    for name in found.names:
-        if not places[name].class_name:
-            strays[name.rpartition("/")[0]].append(name)
+def _strays(files: _Files) -> list[Problem]:
+    """One remark for each folder of files that are in no class folder."""
+    strays: dict[int, list[str]] = defaultdict(list)
+    for folder, name in zip(files.folder.tolist(), files.names, strict=True):
+        strays[folder].append(name)
     return [
         Problem(
             path=names[0],
@@ -249,10 +300,13 @@ def _nothing(root: Path, found: _Found, problems: list[Problem]) -> DataError:
 
 
 def _class_names(
-    root: Path, found: _Found, kept: list[_Place], classes: Sequence[str]
+    root: Path, found: _Found, kept: _Files, classes: Sequence[str]
 ) -> tuple[tuple[str, ...], list[Problem]]:
     """The class names in order, and what is odd about the classes."""
-    counts = Counter((place.split, place.class_name) for place in kept)
+    counts: Counter = Counter()
+    for number, rows in enumerate(np.bincount(kept.folder).tolist()):
+        if rows:
+            counts[kept.places[number].split, kept.places[number].class_name] += rows
     splits = [split for split in ("", *SPLITS) if any(key[0] == split for key in counts)]
     used = {split: {name for where, name in counts if where == split} for split in splits}
     declared = tuple(classes) or tuple(sorted(set().union(*used.values())))
@@ -273,8 +327,8 @@ def _class_names(
     if len(declared) == 1:
         hint = " To learn masks or edges, put them into masks/ or edges/ beside images/."
         raise DataError(
-            f"{root}: only one class, '{declared[0]}' ({len(kept)} pictures). A classifier needs "
-            f"at least two: one folder for each.{hint if declared[0] == 'images' else ''}"
+            f"{root}: only one class, '{declared[0]}' ({len(kept.names)} pictures). A classifier "
+            f"needs at least two: one folder for each.{hint if declared[0] == 'images' else ''}"
         )
     return declared, [
         *_without_pictures(found, declared, used),

@@ -109,23 +109,30 @@ def table_of(path: Path, frame: "pl.DataFrame", metadata: dict[str, Any]) -> Tab
 
 
 def write_frame(frame: "pl.DataFrame", metadata: dict[str, Any], path: Path) -> None:
-    """Write the columns to a file of the suffix's kind; the file is whole or absent.
-
-    CSV holds the doubles equal to float32 numbers, so that no threshold comes out differently.
-    """
-    import polars as pl
-
-    text = json.dumps(metadata, ensure_ascii=False)
+    """Write the columns to a file of the suffix's kind; the file is whole or absent."""
+    text = metadata_text(metadata)
     with written(path) as neighbour:
         match path.suffix:
             case ".csv":
-                frame.with_columns(pl.col(pl.Float32).cast(pl.Float64)).write_csv(neighbour)
+                csv_numbers(frame).write_csv(neighbour)
             case ".parquet":
                 frame.write_parquet(neighbour, metadata={METADATA_KEY: text})
             case _:
                 with neighbour.open("wb") as file:
                     arrays = arrays_of(frame, metadata) | {METADATA_KEY: np.array(text)}
                     np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def csv_numbers(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """The doubles equal to float32 numbers, so that no threshold comes out differently in CSV."""
+    import polars as pl
+
+    return frame.with_columns(pl.col(pl.Float32).cast(pl.Float64))
+
+
+def metadata_text(metadata: dict[str, Any]) -> str:
+    """JSON, as Parquet and NPZ hold it."""
+    return json.dumps(metadata, ensure_ascii=False)
 
 
 def check_suffix(path: Path) -> None:

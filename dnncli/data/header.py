@@ -72,6 +72,10 @@ _MAYBE_ROTATED = re.compile(
     rb"|tiff:Orientation"
 )
 
+_PNG_CHUNK = struct.Struct(">I4s")  # how many bytes its body has, and its kind
+_PNG_CHECKSUM = struct.Struct(">I")
+_PNG_TEXT = (b"iTXt", b"tEXt", b"zTXt")
+
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
 
@@ -218,21 +222,21 @@ def _png(data: bytes, max_pixels: int) -> Look:
     while kind != b"IEND":
         if at + 12 > len(data):
             raise _UnreadableError("truncated: ends before its last chunk.")
-        length = int.from_bytes(view[at : at + 4], "big")
-        kind, end = bytes(view[at + 4 : at + 8]), at + 12 + length
+        length, kind = _PNG_CHUNK.unpack_from(data, at)
+        end = at + 12 + length
         if end > len(data):
             raise _UnreadableError("truncated: ends before its last chunk.")
-        if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
+        if zlib.crc32(view[at + 4 : end - 4]) != _PNG_CHECKSUM.unpack_from(data, end - 4)[0]:
             raise _UnreadableError(
                 f"damaged: wrong checksum in its {kind.decode('latin-1')!r} chunk."
             )
         body = view[at + 8 : end - 4]
         chunks.setdefault(kind, body)
         # Text may be compressed, so its keyword is all there is to go by.
-        maybe_rotated |= kind == b"eXIf" and _MAYBE_ROTATED.search(body) is not None
-        maybe_rotated |= kind in (b"iTXt", b"tEXt", b"zTXt") and bytes(body[:11]) in (
-            *(b"XML:com.ado", b"Raw profile"),
-        )
+        if kind == b"eXIf":
+            maybe_rotated |= _MAYBE_ROTATED.search(body) is not None
+        elif kind in _PNG_TEXT:
+            maybe_rotated |= bytes(body[:11]) in (b"XML:com.ado", b"Raw profile")
         at = end
     if len(chunks.get(b"IHDR", b"")) != 13 or b"IDAT" not in chunks:
         raise _UnreadableError("damaged: no header or no picture data.")

@@ -1,12 +1,12 @@
 """What is wrong or odd with a data set: unreadable files, copies, leaks, label conflicts."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dnncli.data.alike import equal_rows
 from dnncli.data.dataset import SPLITS, UNLABELLED, ArrayImages, Dataset, Problem
 from dnncli.data.masks import row_pixel_counts
 from dnncli.data.pictures import pixels
@@ -79,7 +79,9 @@ def health(dataset: Dataset) -> HealthReport:
         counts = {split: (by_row[dataset.splits == split] > 0).sum(axis=0) for split in splits}
         totals, unlabelled = by_row.sum(axis=0), 0
     present = totals[totals > 0]
-    groups = _groups(dataset)
+    groups = equal_rows(dataset.digests or ())
+    split_of = dataset.splits.tolist()
+    labels_of = _labels(dataset)
     grey = _grey(dataset)
     return HealthReport(
         rows=len(dataset),
@@ -100,9 +102,11 @@ def health(dataset: Dataset) -> HealthReport:
         },
         compared=dataset.digests is not None,
         duplicates=_named(dataset, groups),
-        leaks=_named(dataset, [g for g in groups if len(np.unique(dataset.splits[g])) > 1]),
+        leaks=_named(dataset, [g for g in groups if len({split_of[row] for row in g}) > 1]),
         leaked=_leaked(dataset, groups),
-        conflicts=_named(dataset, [g for g in groups if len(_labels(dataset, g)) > 1]),
+        conflicts=_named(
+            dataset, [g for g in groups if len({labels_of[row] for row in g} - {UNLABELLED}) > 1]
+        ),
         problems=dataset.problems,
     )
 
@@ -136,26 +140,22 @@ def pixel_duplicates(dataset: Dataset, *, progress: Progress = no_progress) -> P
     )
 
 
-def _groups(dataset: Dataset) -> list[list[int]]:
-    """Rows of equal content, in row order; only groups of two and more."""
-    same: dict[bytes, list[int]] = defaultdict(list)
-    for row, content in enumerate(dataset.digests or ()):
-        same[content].append(row)
-    return [rows for rows in same.values() if len(rows) > 1]
-
-
 def _named(dataset: Dataset, groups: Sequence[list[int]]) -> tuple[Group, ...]:
     return tuple(tuple(dataset.ids[row] for row in rows) for rows in groups)
 
 
-def _labels(dataset: Dataset, rows: list[int]) -> set[int] | set[bytes]:
+def _labels(dataset: Dataset) -> Sequence[int | bytes]:
+    """(N,) what is equal where rows have the same label or mask."""
     if dataset.masks is not None:
-        return {dataset.masks.digests[row] for row in rows}
-    return set(dataset.labels[rows].tolist()) - {UNLABELLED}
+        return dataset.masks.digests
+    labels: list[int | bytes] = dataset.labels.tolist()
+    return labels
 
 
 def _leaked(dataset: Dataset, groups: Sequence[list[int]]) -> dict[str, int]:
     counts = dict.fromkeys(dataset.declared_splits[1:], 0)
+    if not counts:
+        return counts
     for rows in groups:
         splits = dataset.splits[rows].tolist()
         first = min((SPLITS.index(split) for split in splits if split), default=0)

@@ -67,12 +67,12 @@ def readable_maps(
         raise TypeError("a folder must give files.")
     found: dict[str, FoundMap] = {}
     twice: defaultdict[str, list[str]] = defaultdict(list)
-    for name, file, shape in zip(pictures.ids, images.paths, images.sizes.tolist()):
+    for row, (name, shape) in enumerate(zip(pictures.ids, images.sizes.tolist(), strict=True)):
         stem = PurePosixPath(name).with_suffix("").as_posix()
         if stem in found:
             twice[stem].append(name)
             continue
-        load = partial(_picture, Path(file), is_mask=is_mask)
+        load = partial(_picture, Path(images.path(row)), is_mask=is_mask)
         found[stem] = FoundMap(where=name, shape=(shape[0], shape[1]), load=load)
     if twice:
         lines = [

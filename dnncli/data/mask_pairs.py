@@ -97,8 +97,8 @@ def _checked(dataset: Dataset) -> Dataset:
         if first.setdefault(name, row) != row
     ]
     if twice and isinstance(dataset.images, FileImages):
-        paths = dataset.images.paths
-        lines = [f"{paths[a]} and {paths[b]}" for a, b in twice]
+        path = dataset.images.path
+        lines = [f"{path(a)} and {path(b)}" for a, b in twice]
         raise DataError(f"{dataset.root}: pictures that differ in suffix only. Rename one:", lines)
     return dataset
 
@@ -244,7 +244,7 @@ def _joined(
         class_names=(),
         splits=np.array(splits, "<U5"),
         images=FileImages(
-            paths=tuple(part.images.paths[row] for part, row in rows),
+            names=tuple(part.images.path(row) for part, row in rows),
             routes=np.array([part.images.routes[row] for part, row in rows], np.uint8),
             sizes=np.array([part.images.sizes[row] for part, row in rows], np.int32),
             grey=np.array([part.images.grey[row] for part, row in rows], bool),

@@ -138,7 +138,7 @@ def _check_names(dataset: Dataset, names: list[tuple[str, str]]) -> None:
 
 def _suffix(dataset: Dataset, row: int, form: str) -> str:
     images, fitting = dataset.images, SUFFIXES.get(form, (".png",))
-    own = PurePosixPath(images.paths[row]).suffix if isinstance(images, FileImages) else ""
+    own = PurePosixPath(images.names[row]).suffix if isinstance(images, FileImages) else ""
     return own if own.lower() in fitting else fitting[0]
 
 

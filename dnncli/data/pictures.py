@@ -17,7 +17,7 @@ def encoded(images: Images, row: int) -> bytes:
         DataError: if an array is not 8-bit, which no file here could hold unchanged.
     """
     if isinstance(images, FileImages):
-        return Path(images.paths[row]).read_bytes()
+        return Path(images.path(row)).read_bytes()
     if isinstance(images, ArrayImages):
         return to_png(pixels(images, row, channels=images.channels))
     with Path(images.files[images.file[row]]).open("rb") as file:

@@ -6,6 +6,7 @@ in the same order with the same augmentation as one that was never stopped.
 Shapes: B pictures per batch, H height, W width, C channels, K classes.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -58,13 +59,13 @@ class Loader:
 
     @cached_property
     def _constants(self) -> tuple[Any, Any]:
-        """Paths and routes of encoded pictures as tensors."""
+        """Names of the files of encoded pictures, and their routes, as tensors."""
         images = self.dataset.images
         if isinstance(images, ArrayImages):
             raise TypeError("arrays hold no encoded pictures")
-        paths = images.paths if isinstance(images, FileImages) else ()
+        names = images.names if isinstance(images, FileImages) else ()
         with tf.init_scope():  # outside of any graph, so that no graph holds a copy
-            return tf.constant(paths, tf.string), tf.constant(images.routes)
+            return tf.constant(names, tf.string), tf.constant(images.routes)
 
     @cached_property
     def _route(self) -> Route | None:
@@ -137,9 +138,11 @@ class Loader:
 
     def _read(self, row: Any) -> Any:
         """In-graph: a row of a folder or of TFRecords -> () its encoded picture."""
-        if isinstance(self.dataset.images, RecordImages):
+        images = self.dataset.images
+        if isinstance(images, RecordImages):
             return self._records(row[None])[0]
-        return tf.io.read_file(tf.gather(self._constants[0], row))
+        folder = os.path.join(cast(FileImages, images).folder, "")  # noqa: PTH118
+        return tf.io.read_file(folder + tf.gather(self._constants[0], row))
 
     def _decode(self, encoded: Any, row: Any) -> Any:
         """In-graph: the encoded picture of a row -> (H, W, C) uint8."""

@@ -165,10 +165,20 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
     Raises:
         DataError: if a class cannot be a column's name, text holds NUL, or the suffix is unknown.
     """
-    import polars as pl
-
     path = Path(path)
     check_suffix(path)
+    frame, metadata = frame_of(predictions, path)
+    write_frame(frame, metadata, path)
+
+
+def frame_of(predictions: Predictions, path: Path) -> "tuple[pl.DataFrame, dict[str, Any]]":
+    """The columns and the metadata of a predictions file; `path` is for messages.
+
+    Raises:
+        DataError: if a class cannot be a column's name, or text holds NUL.
+    """
+    import polars as pl
+
     names = [valid_text(name) for name in predictions.class_names]
     matrix = predictions.probs if predictions.probs is not None else predictions.members
     if wrong := [name for name in names if name == "" or (matrix is not None and name == "id")]:
@@ -191,7 +201,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
             columns.setdefault(name, column)
     metadata = predictions.metadata | {"kind": predictions.kind, "classes": names}
     metadata |= {"multi_label": True} if predictions.multi_label else {}
-    write_frame(pl.DataFrame(columns), metadata, path)
+    return pl.DataFrame(columns), metadata
 
 
 def _check_multi_label(table: Table, multi_label: bool) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.alike import equal_rows
 from dnncli.data.dataset import SPLITS, Dataset, Problem
 from dnncli.data.names import near
 from dnncli.data.table import read_rows, split_word
@@ -148,23 +149,28 @@ def _unit_of(
     dataset: Dataset, pool: NDArray[np.int64], groups: Sequence[str] | None
 ) -> NDArray[np.int64]:
     """(n,) number of the unit of each row of the pool, counted in order of first appearance."""
-    parent = list(range(len(pool)))
+    parent: dict[int, int] = {}  # of rows that are not the first of their unit
 
     def find(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
+        while row in parent:
+            above = parent[row]
+            if above in parent:
+                parent[row] = parent[above]
+            row = above
         return row
 
     for keys in (groups, dataset.digests):
         if keys is None:
             continue
-        first: dict[str | bytes, int] = {}
-        for row, place in enumerate(pool.tolist()):
-            if key := keys[place]:
-                a, b = sorted((find(row), find(first.setdefault(key, row))))
-                parent[b] = a
-    roots = np.array([find(row) for row in range(len(pool))])
+        for rows in equal_rows([keys[place] for place in pool.tolist()]):
+            if keys[pool[rows[0]]]:  # an empty group is none
+                for row in rows[1:]:
+                    a, b = sorted((find(rows[0]), find(row)))
+                    if a != b:
+                        parent[b] = a
+    roots = np.arange(len(pool))
+    for row in parent:
+        roots[row] = find(row)
     return np.unique(roots, return_inverse=True)[1]
 
 
@@ -293,9 +299,9 @@ def write_split(dataset: Dataset, path: Path, *, groups: Sequence[str] | None = 
     names = (*dataset.class_names, "")  # UNLABELLED is -1: the last one
     labels = [names[label] for label in dataset.labels]
     splits = [split or _NO_SPLIT for split in dataset.splits.tolist()]
-    rows = list(zip(dataset.ids, labels, splits, groups, strict=True))
+    columns = (dataset.ids, labels, splits, groups)
     # The csv module leaves a bare carriage return unquoted, which it then refuses to read.
-    awkward = any("\r" in cell for row in rows for cell in row)
+    awkward = any("\r" in cell for column in columns for cell in column)
     with (
         written(path) as neighbour,
         neighbour.open("w", encoding="utf-8", newline="") as file,
@@ -306,7 +312,7 @@ def write_split(dataset: Dataset, path: Path, *, groups: Sequence[str] | None = 
             quoting=csv.QUOTE_ALL if awkward else csv.QUOTE_MINIMAL,
         )
         writer.writerow(COLUMNS)
-        writer.writerows(rows)
+        writer.writerows(zip(*columns, strict=True))
 
 
 def apply_split(dataset: Dataset, path: Path) -> Dataset:

@@ -185,7 +185,7 @@ def read_table(
         labels=indices,
         class_names=class_names,
         splits=np.array([split_word(word) for word in splits], "<U5"),
-        images=FileImages(paths=paths, routes=seen.routes, sizes=seen.sizes, grey=seen.grey),
+        images=FileImages(names=paths, routes=seen.routes, sizes=seen.sizes, grey=seen.grey),
         groups=groups,
         weights=None if weights is None else np.array([float(w) for w in weights], np.float32),
         digests=seen.digests,

@@ -240,7 +240,7 @@ def write_targets(targets: Targets, out: Path, *, progress: Progress = no_progre
     """
     annotated = targets.annotated
     for row, stem in enumerate(annotated.stems):
-        place, source = out / annotated.folders[row], Path(annotated.images.paths[row])
+        place, source = out / annotated.folders[row], Path(annotated.images.path(row))
         name = PurePosixPath(stem)
         picture = place / IMAGES / name.parent / source.name
         drawn = place / annotated.folder / name.parent / f"{name.name}.png"

@@ -1,7 +1,7 @@
 """Stores a data set in another form: one reader, one writer, the same rows."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -253,7 +253,10 @@ def _check_sources(dataset: Dataset, out: Path) -> None:
     images = dataset.images
     if isinstance(images, ArrayImages):
         return
-    sources = images.paths if isinstance(images, FileImages) else images.files
+    if isinstance(images, FileImages):
+        sources: Iterable[str] = map(images.path, range(len(dataset)))
+    else:
+        sources = images.files
     inside = [path for path in sources if Path(path).is_relative_to(out.absolute())]
     if inside:
         raise DataError(f"{out}: holds pictures that {dataset.root} names:", inside)

@@ -1,6 +1,6 @@
 """Predict every row of a data set with a run or a .keras model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dnncli.augmentation.views import View, apply, views
 from dnncli.data.dataset import UNLABELLED, Dataset
 from dnncli.data.ids import as_ids
-from dnncli.data.predictions import write_predictions
+from dnncli.data.prediction_blocks import rows_of_block, write_blocks
 from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.decisions import decisions_of
 from dnncli.predictions import Predictions
@@ -92,19 +92,51 @@ def predict(
     if path.exists() and not overwrite:
         raise ConfigError(f"--out {path}: exists already. Give another name, or --overwrite.")
     chosen = open_rows(target, data, split=split, on_bad=on_bad, progress=progress)
-    predictions = compute(chosen, tta=tta, batch_size=batch_size, progress=progress)
-    write_predictions(predictions, path)
-    decided = decisions_of(predictions, tie="class-order").classes
-    counts = np.bincount(decided, minlength=len(predictions.class_names))
+    names = tuple(chosen.card["classes"])
+    counts = np.zeros(len(names), np.int64)
+
+    def counted() -> Iterator[Predictions]:
+        for block in _blocks(chosen, tta=tta, batch_size=batch_size, progress=progress):
+            decided = decisions_of(block, tie="class-order").classes
+            np.add.at(counts, decided, 1)
+            yield block
+
+    write_blocks(counted(), path, rows=len(chosen.rows), progress=progress)
     return PredictResult(
         schema="dnncli.predict/1",
         out=path,
-        n=len(predictions),
-        classes=predictions.class_names,
+        n=len(chosen.rows),
+        classes=names,
         split=chosen.split,
-        counts=dict(zip(predictions.class_names, counts.tolist(), strict=True)),
+        counts=dict(zip(names, counts.tolist(), strict=True)),
         notes=chosen.notes,
     )
+
+
+def _blocks(
+    chosen: Rows, *, tta: int, batch_size: int, progress: Progress
+) -> Iterator[Predictions]:
+    """As `compute`, some rows at a time, as they are predicted."""
+    wanted = views_of(chosen, tta)
+    metadata = _metadata(chosen, wanted if tta else ())
+    ids = as_ids(chosen.dataset.ids[row] for row in chosen.rows)
+    names = tuple(chosen.card["classes"])
+    limit = rows_of_block(len(names))
+    held: list[NDArray[np.float32]] = []
+    done = 0
+    for batch in view_batches(chosen, wanted, batch_size=batch_size, progress=progress):
+        held.append(batch.mean(axis=1))
+        rows = sum(map(len, held))
+        if rows < limit and done + rows < len(chosen.rows):
+            continue
+        yield Predictions(
+            ids=ids.slice(done, rows),
+            class_names=names,
+            kind="probability",
+            probs=np.concatenate(held),
+            metadata=metadata,
+        )
+        done, held = done + rows, []
 
 
 def compute(
@@ -117,8 +149,12 @@ def compute(
     """Load the model and predict the chosen rows, in order; the mean over `tta` views."""
     wanted = views_of(chosen, tta)
     probs = compute_views(chosen, wanted, batch_size=batch_size, progress=progress).mean(axis=1)
-    metadata = metadata_of(chosen) | ({"views": [view.name for view in wanted]} if tta else {})
-    return as_predictions(chosen, probs, metadata=metadata)
+    return as_predictions(chosen, probs, metadata=_metadata(chosen, wanted if tta else ()))
+
+
+def _metadata(chosen: Rows, wanted: Sequence[View]) -> dict[str, Any]:
+    views = {"views": [view.name for view in wanted]} if wanted else {}
+    return metadata_of(chosen) | views
 
 
 def views_of(chosen: Rows, count: int) -> tuple[View, ...]:
@@ -138,6 +174,18 @@ def compute_views(
     progress: Progress = no_progress,
 ) -> NDArray[np.float32]:
     """(n, V, C) probabilities of the chosen rows, in order, in every view; each is decoded once."""
+    found = view_batches(chosen, wanted, batch_size=batch_size, progress=progress)
+    return np.concatenate(list(found))
+
+
+def view_batches(
+    chosen: Rows,
+    wanted: Sequence[View],
+    *,
+    batch_size: int = BATCH_SIZE,
+    progress: Progress = no_progress,
+) -> Iterator[NDArray[np.float32]]:
+    """The same, (B, V, C) at a time."""
     from dnncli import devices
 
     devices.load_tensorflow()
@@ -154,7 +202,7 @@ def compute_views(
         ),
         workers=devices.cores(),
     )
-    return run_model(
+    yield from run_batches(
         forward_views(load_model(chosen.model), wanted),
         loader,
         chosen.rows,
@@ -207,22 +255,34 @@ def run_model(
     Raises:
         DataError: if a picture cannot be decoded; it is named.
     """
+    found = run_batches(call, loader, rows, batch_size=batch_size, progress=progress)
+    return np.concatenate(list(found))
+
+
+def run_batches(
+    call: Any,
+    loader: Any,
+    rows: NDArray[np.int64],
+    *,
+    batch_size: int,
+    progress: Progress = no_progress,
+) -> Iterator[NDArray[np.float32]]:
+    """The same, a batch at a time."""
     import tensorflow as tf
 
     from dnncli.data import pipeline
 
-    found: list[NDArray[np.float32]] = []
     done = 0
     try:
         for images in pipeline.ordered(loader, rows, batch_size=batch_size):
-            found.append(call(images).numpy())
-            done += len(found[-1])
+            found = call(images).numpy()
+            done += len(found)
             progress("Predicting", done, len(rows))
+            yield found
     except tf.errors.OpError as error:
         bad = pipeline.decode_once(loader, rows[done : done + 4 * batch_size])
         names = [loader.dataset.ids[row] for row in bad]
         raise DataError("Pictures that cannot be decoded:", names or [str(error)]) from error
-    return np.concatenate(found)
 
 
 def truth_of(dataset: Dataset, rows: Sequence[int] | NDArray[np.int64]) -> Predictions:

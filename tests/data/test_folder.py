@@ -38,7 +38,7 @@ def test_a_folder_per_class(put):
     assert dataset.class_names == ("a", "b")
     assert dataset.labels.tolist() == [0, 0, 1, 1]
     assert dataset.declared_splits == ()
-    assert dataset.images.paths[0] == str(root / "a/0.png")
+    assert dataset.images.path(0) == str(root / "a/0.png")
     assert dataset.images.sizes.tolist() == [[4, 4]] * 4
     assert dataset.problems == ()
 
@@ -257,3 +257,19 @@ def test_moving_the_folder_changes_no_fingerprint(put, tmp_path_factory):
     assert read_folder(copy).fingerprint == read_folder(root).fingerprint
     put("a/1.png")
     assert read_folder(copy).fingerprint != read_folder(root).fingerprint
+
+
+def test_names_and_ids_are_the_same_objects(put):
+    root = put("train/a/1.png", "train/b/2.png", "test/a/3.png", "test/b/4.png")
+    dataset = read_folder(root)
+    assert dataset.ids == ("train/a/1.png", "train/b/2.png", "test/a/3.png", "test/b/4.png")
+    assert all(name is row_id for name, row_id in zip(dataset.images.names, dataset.ids))
+    assert dataset.images.path(2) == str(root / "test/a/3.png")
+
+
+def test_progress_counts_folders_then_pictures(put):
+    told = []
+    read_folder(put("a/1.png", "b/2.png"), progress=lambda *words: told.append(words))
+    assert told[0] == ("Listing folders", 1, 3)
+    assert ("Listing folders", 3, 3) in told
+    assert told[-1] == ("Looking at pictures", 2, 2)

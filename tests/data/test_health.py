@@ -130,7 +130,7 @@ def test_pixel_data_that_no_structure_betrays_is_found_by_decoding(folder):
 
 def test_sizes_over_files(tmp_path):
     images = FileImages(
-        paths=("x", "y", "z"),
+        names=("x", "y", "z"),
         routes=np.zeros(3, np.uint8),
         sizes=np.array([[10, 90], [30, 40], [20, 50]], np.int32),
         grey=np.array([True, False, False]),

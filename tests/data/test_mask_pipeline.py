@@ -176,7 +176,7 @@ def test_rows_that_cannot_be_read_are_named(loader, tmp_path):
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:45])
     (tmp_path / "2.png").unlink()
     images = FileImages(
-        paths=tuple(files),
+        names=tuple(files),
         routes=np.ones(3, np.uint8),
         sizes=np.full((3, 2), (6, 5), np.int32),
         grey=np.ones(3, bool),

@@ -156,7 +156,7 @@ def dataset(drawn):
 def test_a_readable_file_is_used_and_decodes_to_its_size(dataset, name):
     row = dataset.ids.index(f"train/cat/{name}")
     images = dataset.images
-    data = Path(images.paths[row]).read_bytes()
+    data = Path(images.path(row)).read_bytes()
     pixels = decode_pillow(data, channels=3)
     assert pixels.shape == (*images.sizes[row], 3)
     assert pixels.std() > 0 or name == "tiny.png"
@@ -192,14 +192,14 @@ def test_nothing_else_is_in_the_data_set(dataset):
     [("grey16.png", 126.5, 128.5), ("float.tif", 100, 140), ("one_bit.png", 60, 200)],
 )
 def test_the_mean_is_neither_black_nor_white(dataset, name, low, high):
-    data = Path(dataset.images.paths[dataset.ids.index(f"train/cat/{name}")]).read_bytes()
+    data = Path(dataset.images.path(dataset.ids.index(f"train/cat/{name}"))).read_bytes()
     assert low <= decode_pillow(data, channels=1).mean() <= high
 
 
 def test_the_rotated_picture_stands_upright(dataset):
     row = dataset.ids.index("train/cat/exif_rotated.jpg")
     assert dataset.images.sizes[row].tolist() == [40, 60]
-    pixels = decode_pillow(Path(dataset.images.paths[row]).read_bytes(), channels=3)
+    pixels = decode_pillow(Path(dataset.images.path(row)).read_bytes(), channels=3)
     np.testing.assert_allclose(pixels[2, 3], [220, 30, 30], atol=12)
     np.testing.assert_allclose(pixels[35, 50], [40, 160, 40], atol=12)
 

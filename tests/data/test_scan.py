@@ -66,6 +66,29 @@ def test_progress_reaches_the_end_and_never_goes_back(paths):
     assert len(told) > 1
 
 
+def test_threads_see_what_one_thread_sees(paths, monkeypatch):
+    alone = scan(paths)
+    monkeypatch.setattr("dnncli.data.scan._SLOW", 0.0)  # every file counts as slow
+    monkeypatch.setattr("dnncli.data.scan._CHUNK", 7)
+    monkeypatch.setattr("dnncli.data.scan._ROUND", 5)
+    together = scan(paths)
+    for name in ("routes", "sizes", "grey"):
+        np.testing.assert_array_equal(getattr(together, name), getattr(alone, name))
+    assert (together.digests, together.problems) == (alone.digests, alone.problems)
+    assert together.notes == alone.notes
+
+
+def test_names_below_a_folder_are_the_same_as_whole_paths(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/x.png").write_bytes(b"no picture")
+    whole = scan([str(tmp_path / "a/x.png")])
+    assert (
+        scan(["a/x.png"], folder=str(tmp_path)).problems
+        == whole.problems
+        == {0: "not an image but text."}
+    )
+
+
 def test_nothing_gives_empty_arrays():
     seen = scan([])
     assert seen.sizes.shape == (0, 2)
