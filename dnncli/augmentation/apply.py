@@ -5,14 +5,17 @@ Shapes: B pictures of height H, width W and C channels, K classes.
 
 import itertools
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import tensorflow as tf  # noqa: TID253
 
+from dnncli.augmentation.moving import is_small
 from dnncli.augmentation.parts import Part, check_fill, named, part_of
 from dnncli.augmentation.policies import Policy, check_masks
 from dnncli.augmentation.seeds import Draws, Record
 from dnncli.augmentation.steps import Step
+from dnncli.augmentation.tones import TONES, tones
 from dnncli.augmentation.warp import (
     draw_of,
     fill_of,
@@ -47,8 +50,9 @@ def build(
             pixel leaves it.
 
     Returns:
-        A function of images (B, H, W, C) float32, one-hot labels (B, K) float32 and a seed, (2,)
-        int32 or int64, that returns images and labels of the same shape and type.
+        A function of images (B, H, W, C) uint8 or float32, one-hot labels (B, K) float32 and a
+        seed, (2,) int32 or int64, that returns float32 images and labels of the same shape. Of
+        uint8 images, what is moved is rounded to whole grey levels.
 
     Raises:
         ConfigError: if a step does not fit the pictures or Keras refuses an option's value.
@@ -75,7 +79,7 @@ def recorded(
     def run(
         images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, Record]:
-        images = tf.ensure_shape(tf.cast(images, tf.float32), shape)
+        images = _uint8_or_float(tf.ensure_shape(images, shape))
         labels = tf.cast(labels, tf.float32)
         if policy.mixing and (labels.shape.rank != 2 or labels.shape[1] == 1):
             raise ValueError(
@@ -103,9 +107,10 @@ def build_joint(
         policy, height_width, channels, value_range: as for `build`.
 
     Returns:
-        A function of images (B, H, W, C) float32, masks (B, H, W) uint8 or int32 of class indices
-        and a seed, (2,) int32 or int64, that returns images and masks of the same shape and type.
-        Where a step fills with a constant, the mask is NO_CLASS.
+        A function of images (B, H, W, C) uint8 or float32, masks (B, H, W) uint8 or int32 of class
+        indices and a seed, (2,) int32 or int64, that returns float32 images and masks of the same
+        shape, the latter of the same type. Where a step fills with a constant, the mask is
+        NO_CLASS.
 
     Raises:
         ConfigError: as for `build`, and if a mask cannot follow a step.
@@ -135,7 +140,7 @@ def recorded_joint(
     def run(
         images: tf.Tensor, masks: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, Record]:
-        images = tf.ensure_shape(tf.cast(images, tf.float32), (None, *size, channels))
+        images = _uint8_or_float(tf.ensure_shape(images, (None, *size, channels)))
         return _run(parts, images, tf.ensure_shape(masks, (None, *size)), seed)
 
     return tf.autograph.experimental.do_not_convert(run)
@@ -148,28 +153,47 @@ def _run(
     for part in parts:
         images, targets, drawn = part(images, targets, draws)
         record |= drawn
-    return images, targets, record
+    return tf.cast(images, tf.float32), targets, record
+
+
+def _uint8_or_float(images: tf.Tensor) -> tf.Tensor:
+    """8-bit pictures stay so as long as they can, unless they are small: less is to be moved."""
+    stays = images.dtype == tf.uint8 and not is_small(*images.shape[1:3])
+    return images if stays else tf.cast(images, tf.float32)
 
 
 def _parts(
     policy: Policy, *, channels: int, value_range: tuple[float, float], move_masks: bool
 ) -> Iterable[Part]:
-    """One function per step; neighbouring geometric steps that fill alike share one."""
+    """One function per step; neighbours that can be done together share one."""
     names = _unique(step.name for step in policy.steps)
     named = list(zip(names, policy.steps, strict=True))
-    for fill, group in itertools.groupby(named, lambda entry: _group(entry[1])):
-        if fill is not None:
-            if fill[0] == "constant":
-                check_fill(policy, fill[1], value_range)
+    own = partial(part_of, policy=policy, channels=channels, value_range=value_range)
+    for kind, group in itertools.groupby(named, lambda entry: _group(entry[1])):
+        if isinstance(kind, tuple):
+            if kind[0] == "constant":
+                check_fill(policy, kind[1], value_range)
             members = [(name, draw_of(step)) for name, step in group]
-            yield _geometric(members, fill, move_masks=move_masks)
-            continue
-        for name, step in group:
-            yield part_of(name, step, policy=policy, channels=channels, value_range=value_range)
+            yield _geometric(members, kind, move_masks=move_masks)
+        elif kind == "tone":
+            alike = [(name, step, own(name, step)) for name, step in group]
+            yield tones(alike, value_range=value_range)
+        else:
+            for name, step in group:
+                yield _in_float(own(name, step))
 
 
-def _group(step: Step) -> tuple[str, float, str] | None:
-    return fill_of(step) if is_geometric(step) else None
+def _group(step: Step) -> tuple[str, float, str] | str:
+    if is_geometric(step):
+        return fill_of(step)
+    return "tone" if step.name in TONES else "other"
+
+
+def _in_float(own: Part) -> Part:
+    def part(images: tf.Tensor, targets: tf.Tensor, draws: Draws) -> tuple:
+        return own(tf.cast(images, tf.float32), targets, draws)
+
+    return part
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -37,14 +37,14 @@ def part_of(
             return _pixelwise(name, layer, {"added": "rgb_delta"})
         case "contrast":
             # A single number f means [0, f] to Keras: contrast would only ever be raised.
-            options["factor"] = _both(options["factor"])
+            options["factor"] = both(options["factor"])
             layer = graph_layer(keras.layers.RandomContrast, **options, value_range=value_range)
             return _pixelwise(name, layer, {"factor": "contrast_factor"})
         case "gain":
-            return _gain(name, _both(options["factor"]), value_range)
+            return _gain(name, both(options["factor"]), value_range)
         case "erasing":
             # A single chance p means "a chance drawn from [0, p]" to Keras.
-            options["factor"] = _both(options.get("factor", 1.0))
+            options["factor"] = both(options.get("factor", 1.0))
             fill = options.get("fill_value", sum(value_range) / 2)
             options["fill_value"] = None if fill == "noise" else float(fill)
             if fill != "noise":
@@ -63,7 +63,8 @@ def part_of(
     return _keras(step.name, name, options, value_range)
 
 
-def _both(factor: Any) -> tuple[float, float]:
+def both(factor: Any) -> tuple[float, float]:
+    """Smallest and largest factor; a single number is both."""
     return tuple(factor) if isinstance(factor, list | tuple) else (factor, factor)
 
 

@@ -22,7 +22,8 @@ from dnncli.data.windows import Fit, Pair
 from dnncli.errors import DataError
 from dnncli.results import Progress, no_progress
 
-Augment = Callable[[Any, Any, Any], tuple[Any, Any]]  # images, masks, seed -> images, masks
+# Images as the loader has them, masks, seed -> images of uint8 or float32, masks.
+Augment = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +215,7 @@ def shuffled(
         images, masks = _shaped(loader, *pair)
         if augment is not None:
             images, masks = augment(images, masks, step_key(seed, number, step))
-            images, masks = _shaped(loader, images, masks)
+        images, masks = _shaped(loader, tf.cast(images, tf.float32), masks)
         if accumulate == 1:
             return images, masks
         return (
@@ -237,7 +238,7 @@ def _window(loader: MaskLoader, row: int, draws: NDArray[np.floating], foregroun
 
 
 def _shaped(loader: MaskLoader, images: Any, masks: Any) -> tuple[Any, Any]:
-    images = tf.ensure_shape(tf.cast(images, tf.float32), (None, *loader.window, loader.channels))
+    images = tf.ensure_shape(images, (None, *loader.window, loader.channels))
     return images, tf.ensure_shape(masks, (None, *loader.window))
 
 
@@ -266,7 +267,9 @@ def ordered(loader: MaskLoader, rows: NDArray[np.int64], *, batch_size: int) -> 
     # Keras takes the end of a pipeline of unknown length for data that ran out.
     count = tf.data.experimental.assert_cardinality(-(-loader.windows_of(rows) // batch_size))
     batches = of_pictures.unbatch().batch(batch_size).apply(count)
-    batches = batches.map(as_it_is(lambda *pair: _shaped(loader, *pair)))
+    batches = batches.map(
+        as_it_is(lambda images, masks: _shaped(loader, tf.cast(images, tf.float32), masks))
+    )
     return batches.prefetch(2).with_options(options())
 
 

@@ -22,7 +22,8 @@ from dnncli.results import Progress, no_progress
 
 _DECODED_AT_ONCE = 128  # pictures
 
-Augment = Callable[[Any, Any, Any], tuple[Any, Any]]  # images, targets, seed -> images, targets
+# Images as the loader has them, targets, seed -> images of uint8 or float32, targets.
+Augment = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,11 +283,11 @@ def shuffled(
     share = np.float32(accumulate / len(rows))
 
     def load(number: Any, step: Any, wanted: Any) -> Any:
-        images = tf.cast(loader.batch(wanted), tf.float32)
+        images = loader.batch(wanted)
         labels = targets.one_hot(wanted)
         if augment is not None:
             images, labels = augment(images, labels, step_key(seed, number, step))
-        images = tf.ensure_shape(images, (None, *loader.image_format.shape))
+        images = tf.ensure_shape(tf.cast(images, tf.float32), (None, *loader.image_format.shape))
         weights = targets.weigh(wanted, labels)
         if accumulate > 1:
             part = tf.fill(tf.shape(wanted), share * tf.cast(tf.size(wanted), tf.float32))

@@ -80,7 +80,9 @@ def test_a_row_named_twice_gives_two_windows(loader):
 @pytest.mark.parametrize("first_step", [1, 3, 5])
 def test_a_resumed_run_sees_what_one_without_a_stop_would_have_seen(loader, first_step):
     def noise(images, masks, seed):
-        return images + tf.random.stateless_uniform(tf.shape(images), seed), masks
+        return tf.cast(images, tf.float32) + tf.random.stateless_uniform(
+            tf.shape(images), seed
+        ), masks
 
     whole = arrays(training(loader, augment=noise, foreground=0.5), 8)
     resumed = training(loader, augment=noise, foreground=0.5, first_step=first_step)

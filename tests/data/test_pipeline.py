@@ -88,7 +88,9 @@ def test_labels_stay_with_their_pictures(numbered):
 
 def test_augmentation_differs_between_passes_and_repeats_after_a_restart(numbered):
     def noise(images, targets, seed):
-        return images + tf.random.stateless_uniform(tf.shape(images), seed), targets
+        return tf.cast(images, tf.float32) + tf.random.stateless_uniform(
+            tf.shape(images), seed
+        ), targets
 
     def values(**options):
         batches = train_batches(numbered, shuffle=False, augment=noise, **options)
