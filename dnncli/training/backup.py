@@ -4,11 +4,11 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli import archives
 from dnncli.errors import ModelError
 from dnncli.results import written
 
@@ -65,6 +65,8 @@ def load(path: Path) -> Backup:
         ModelError: if the file is missing or damaged.
     """
     try:
+        if path.exists() and (problem := archives.npz_problem(path)):
+            raise ValueError(problem)
         # A file of our own, because NumPy leaves its own open when the archive is damaged.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             state = TrainState(**json.loads(archive["state"].tobytes()))
@@ -72,7 +74,7 @@ def load(path: Path) -> Backup:
             for group, values in groups.items():
                 while (name := f"{group}/{len(values)}") in archive.files:
                     values.append(archive[name])
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+    except (*archives.BROKEN, TypeError, AttributeError) as error:
         raise ModelError(
             f"{path}: cannot be read ({error}), so this run cannot go on. Train again."
         ) from error
