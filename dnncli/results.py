@@ -12,6 +12,7 @@ from typing import Any
 
 Progress = Callable[[str, int, int], None]  # what is done, how many are done, of how many
 UNFINISHED = ".tmp-"  # begins the name of what is not whole yet
+LOCK = ".lock"  # in a run folder: which process is training there
 
 
 def no_progress(what: str, done: int, total: int) -> None:
@@ -47,11 +48,12 @@ def written(path: Path) -> Iterator[Path]:
     A killed process leaves the old file or the new one, never half. Missing parent folders are
     made. If the block raises, the neighbour is removed and `path` is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=UNFINISHED, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    neighbour = Path(name)
+    neighbour = path
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=UNFINISHED, suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        neighbour = Path(name)
         yield neighbour
         umask = os.umask(0)
         os.umask(umask)
@@ -59,8 +61,14 @@ def written(path: Path) -> Iterator[Path]:
         with neighbour.open("rb") as file:
             os.fsync(file.fileno())
         neighbour.replace(path)
+    except OSError as error:
+        # A full disk does not say which it is, and the neighbour's name tells nobody anything.
+        if error.filename in (None, str(neighbour)) or UNFINISHED in str(error.filename):
+            error.filename = str(path)
+        raise
     finally:
-        neighbour.unlink(missing_ok=True)
+        if neighbour != path:
+            neighbour.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -97,7 +105,9 @@ def filled(path: Path, *, last: str) -> Iterator[Path]:
 
 def is_empty(path: Path) -> bool:
     """Whether a folder holds nothing but what killed processes left unfinished."""
-    return path.is_dir() and all(entry.name.startswith(UNFINISHED) for entry in path.iterdir())
+    return path.is_dir() and all(
+        entry.name.startswith(UNFINISHED) or entry.name == LOCK for entry in path.iterdir()
+    )
 
 
 def write_text(path: Path, text: str) -> None:

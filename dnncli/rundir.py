@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from dnncli import runlock
 from dnncli.errors import ConfigError, ModelError
 from dnncli.results import is_empty, write_json
 
@@ -93,17 +94,54 @@ class RunDir:
             ModelError: if there is no readable run.json.
         """
         try:
-            return json.loads(self.run.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            return _table(self.run)
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelError(
                 f"{self.path}: is not a run folder (run.json: {error}). "
                 "Give a folder that `dnncli train` wrote."
             ) from error
 
+    def trained_on(self) -> str:
+        """The data set that the run was trained on, as run.json names it.
+
+        Raises:
+            ModelError: if there is no readable run.json, or it names none.
+        """
+        data = self.read().get("data")
+        if not isinstance(data, str):
+            raise ModelError(f"{self.run}: names no data set. Train again.")
+        return data
+
+    def read_data(self) -> dict[str, Any]:
+        """What data.json holds.
+
+        Raises:
+            ModelError: if there is no readable data.json.
+        """
+        try:
+            found = _table(self.data)
+            if lacking := [key for key in ("fingerprint", "path") if key not in found]:
+                raise ValueError(f"it has no '{lacking[0]}'")
+        except (OSError, ValueError, RecursionError) as error:
+            raise ModelError(f"{self.data}: cannot be read ({error}). Train again.") from error
+        return found
+
     def update(self, **entries: Any) -> None:
         """Change entries of run.json, keeping the others."""
         known = self.read() if self.run.exists() else {}
         write_json(self.run, known | entries)
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        OSError, ValueError: if there is none.
+    """
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")
+    return found
 
 
 def now() -> str:
@@ -128,10 +166,11 @@ def read_group(path: Path) -> dict[str, Any]:
         ModelError: if it cannot be read.
     """
     try:
-        entries = json.loads((path / GROUP).read_text(encoding="utf-8"))
-        if not isinstance(entries, dict) or not isinstance(entries.get("seeds"), list):
+        entries = _table(path / GROUP)
+        seeds = entries.get("seeds")
+        if not isinstance(seeds, list) or not all(type(seed) is int for seed in seeds):
             raise ValueError("it lists no seeds")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path / GROUP}: cannot be read ({error}). Train again.") from error
     return entries
 
@@ -145,10 +184,11 @@ def choose(out: str, *, data: Path, model: str) -> RunDir:
     """The folder of a new run: `out`, or the next free runs/<data>-<model>[-2, -3 ...].
 
     Raises:
-        ConfigError: if `out` exists and is not an empty folder.
+        ConfigError: if `out` exists and is not an empty folder, or another process trains there.
     """
     if out:
         path = Path(out)
+        runlock.check_free(path)
         if is_empty(path):
             return RunDir(path)
         if path.exists():
@@ -179,12 +219,12 @@ def newest_unfinished(data: Path, *, seeds: bool = False) -> Path:
         if file.name != GROUP and (seeds or file.name != "run.json"):
             continue
         try:
-            entry = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            entry = _table(file)
+        except (OSError, ValueError, RecursionError):
             continue  # nothing can go on from there, but perhaps from another
         # A folder of runs has a result once all are done, and its runs change after it.
         is_done = entry.get("result") if file.name == GROUP else entry.get("state") == "done"
-        if not is_done and Path(entry.get("data", "")) == data.resolve():
+        if not is_done and Path(str(entry.get("data"))) == data.resolve():
             files = [file, *file.parent.glob("*/run.json")]
             found.append((max(path.stat().st_mtime for path in files), file.parent))
     if not found:

@@ -52,6 +52,7 @@ def train(folder, *options, data=FASHION, check=True):
         [
             *(sys.executable, "-m", "dnncli", "train", data),
             *("--out", "run", "--epochs", "8", "--deterministic", "--json", *settings, *options),
+            "--allow-code",  # a resumed run names the killer in its configuration
         ],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), "."])},

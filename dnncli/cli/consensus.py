@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from dnncli.cli import output
-from dnncli.cli.options import AsJson, Classes, NormalizeIds, OnBad, Undefined, parse_classes
+from dnncli.cli.options import (
+    AllowCode,
+    AsJson,
+    Classes,
+    NormalizeIds,
+    OnBad,
+    Undefined,
+    parse_classes,
+)
 
 
 def consensus(
@@ -127,6 +135,7 @@ def consensus(
     decisions: Annotated[
         str, typer.Option("--format", help="Of the decisions: csv or parquet; auto: as the files.")
     ] = "auto",
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Join what several models, or people, say about the same rows; abstain where they differ.
@@ -170,6 +179,7 @@ def consensus(
             ignore_zone=ignore_zone,
             out=out,
             decisions=decisions,
+            allow_code=allow_code,
             progress=progress,
         )
     if as_json:

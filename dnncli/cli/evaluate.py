@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dnncli.cli import output
-from dnncli.cli.options import AsJson, Classes, NormalizeIds, Undefined, parse_classes
+from dnncli.cli.options import AllowCode, AsJson, Classes, NormalizeIds, Undefined, parse_classes
 from dnncli.errors import GateError
 
 
@@ -95,6 +95,7 @@ def evaluate(
     name: Annotated[
         str | None, typer.Option(help="Of the evaluation in its run; none: DATA-SPLIT.")
     ] = None,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Score predictions against their labels: precision, recall, F-beta, confusion matrix.
@@ -137,6 +138,7 @@ def evaluate(
             edges=edges,
             tolerance=tolerance,
             nms=not no_nms,
+            allow_code=allow_code,
             progress=progress,
         )
     if as_json:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dnncli.cli import output
-from dnncli.cli.options import AsJson
+from dnncli.cli.options import AllowCode, AsJson
 
 if TYPE_CHECKING:
     from dnncli.services.explain import ExplainResult
@@ -44,6 +44,7 @@ def explain(
     limit: Annotated[
         int, typer.Option(min=1, help="Pictures of a folder or data set, spread over it.")
     ] = 16,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Show where a network looked: Grad-CAM, weights of attention, side outputs of HED.
@@ -62,6 +63,7 @@ def explain(
             layer=layer,
             split=split,
             limit=limit,
+            allow_code=allow_code,
             progress=progress,
         )
     for note in result.notes:

@@ -30,6 +30,10 @@ OnBad = Annotated[
     str, typer.Option(help="Unreadable pictures: 'skip' them and say so, or 'error' out.")
 ]
 NormalizeIds = Annotated[str, typer.Option(help="nfc: ids may differ in Unicode form; or none.")]
+AllowCode = Annotated[
+    bool,
+    typer.Option("--allow-code", help="Let files run code of their own: only what you trust."),
+]
 Undefined = Annotated[str, typer.Option(help="A class value 0/0 in averages: skip, 0 or 1.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no hints on stderr.")]

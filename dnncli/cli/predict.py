@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dnncli.cli import output
-from dnncli.cli.options import AsJson, OnBad
+from dnncli.cli.options import AllowCode, AsJson, OnBad
 
 
 def predict(
@@ -40,6 +40,7 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Of masks: grey maps of shares, not of classes.")
     ] = False,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict every picture of a data set and write the probabilities of all classes.
@@ -62,6 +63,7 @@ def predict(
             on_bad=on_bad,
             overwrite=overwrite,
             probabilities=probabilities,
+            allow_code=allow_code,
             progress=progress,
         )
     for note in result.notes:

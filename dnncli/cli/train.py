@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dnncli.cli import display, output
-from dnncli.cli.options import AsJson, DataPath, parse_classes
+from dnncli.cli.options import AllowCode, AsJson, DataPath, parse_classes
 
 if TYPE_CHECKING:
     from dnncli.services.seeds import SeedsResult
@@ -40,6 +40,7 @@ def train(
     deterministic: Annotated[
         bool | None, typer.Option("--deterministic", help="Same bits every time; slower.")
     ] = None,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
     split: Annotated[str | None, typer.Option(help="A split.csv to use.")] = None,
     val: Annotated[
@@ -157,6 +158,7 @@ def train(
             seeds=_seeds(seeds),
             resume=resume,
             dry_run=dry_run,
+            allow_code=allow_code,
             progress=progress,
             listener=listener,
             seed=seed,

@@ -4,8 +4,8 @@ N rows, H and W in pixels, C channels, K classes.
 """
 
 import hashlib
+import math
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli import archives
 from dnncli.data.dataset import ArrayImages, Dataset
 from dnncli.data.labels import array_labels, bind, by_position, read_class_names, texts
 from dnncli.errors import SHOWN, DataError
@@ -111,8 +112,15 @@ def _npy(file: Path) -> NDArray:
     """A memory-mapped `.npy` file; an empty array, which cannot be mapped, is loaded."""
     try:
         return np.load(file, mmap_mode="r", allow_pickle=False)
-    except ValueError:
-        return _loaded(lambda: np.load(file, allow_pickle=False), str(file))
+    except (ValueError, OverflowError):
+        return _loaded(partial(_read, file), str(file))
+
+
+def _read(file: Path) -> NDArray:
+    with file.open("rb") as opened:
+        if problem := archives.npy_problem(opened, file.stat().st_size):
+            raise ValueError(problem)
+    return np.load(file, allow_pickle=False)
 
 
 def npz_arrays(path: Path) -> _LOADERS:
@@ -124,7 +132,7 @@ def npz_arrays(path: Path) -> _LOADERS:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
-    except (zipfile.BadZipFile, OSError) as error:
+    except archives.BROKEN as error:
         raise DataError(
             f"{path}: is not a whole .npz file: {error}. Write it again with np.savez."
         ) from error
@@ -138,6 +146,8 @@ def _member(path: Path, info: zipfile.ZipInfo) -> NDArray:
         return mapped
 
     def load() -> NDArray:
+        if problem := archives.npz_problem(path, (info.filename,)):
+            raise DataError(f"{path}: {problem}.")
         with np.load(path, allow_pickle=False) as archive:
             return archive[name]
 
@@ -159,10 +169,11 @@ def _mapped(path: Path, info: zipfile.ZipInfo) -> NDArray | None:
                 (2, 0): np.lib.format.read_array_header_2_0,
             }[version]
             shape, fortran, dtype = read(file)
-        except (ValueError, KeyError):
+        except archives.BROKEN:
             return None
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        if dtype.hasobject or size == 0 or file.tell() + size > begin + info.file_size:
+        size = math.prod(shape) * dtype.itemsize
+        end = min(begin + info.file_size, path.stat().st_size)  # the directory may lie
+        if dtype.hasobject or size == 0 or file.tell() + size > end:
             return None
         return np.memmap(
             path,
@@ -177,7 +188,7 @@ def _mapped(path: Path, info: zipfile.ZipInfo) -> NDArray | None:
 def _loaded(load: Callable[[], NDArray], where: str) -> NDArray:
     try:
         return load()
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except archives.BROKEN as error:
         if "pickle" in str(error):
             raise DataError(
                 f"{where}: holds pickled Python objects, which could run code when opened. Save "

@@ -1,14 +1,40 @@
-"""Reads a CSV file as text, cell by cell as written."""
+"""Reads a CSV file as text, cell by cell as written; makes tables for people safe to open."""
 
 import csv
 import io
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dnncli.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
+
+# What spreadsheets take for a formula, which may fetch from the network or start programs.
+_FORMULA = r"^[=+\-@\t\r]"
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+
+def as_text(cell: Any) -> Any:
+    """A cell of a table for people: text that a spreadsheet would run gets an apostrophe before it.
+
+    Numbers stay what they are, also as text. Files that are read again (predictions, truth, splits,
+    decisions) hold every text as it is.
+    """
+    if isinstance(cell, str) and re.search(_FORMULA, cell) and not re.search(_NUMBER, cell):
+        return f"'{cell}"
+    return cell
+
+
+def frame_as_text(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """`as_text` of every cell and column name."""
+    import polars as pl
+
+    text = pl.col(pl.String)
+    runs = text.str.contains(_FORMULA) & ~text.str.contains(_NUMBER)
+    safe = frame.with_columns(pl.when(runs).then("'" + text).otherwise(text).name.keep())
+    return safe.rename(as_text)
 
 
 def read_csv(path: Path) -> "pl.DataFrame":

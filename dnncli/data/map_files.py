@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli import archives
 from dnncli.data.arrays import npz_arrays
 from dnncli.data.dataset import FileImages, Problem
 from dnncli.data.decode import upright
@@ -134,17 +135,18 @@ def _flat(shape: Sequence[int]) -> bool:
 def _header_shapes(path: Path, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Shapes of arrays of an .npz, from their headers alone."""
     shapes = {}
-    with zipfile.ZipFile(path) as archive:
-        for name in names:
-            with archive.open(f"{name}.npy") as file:
-                try:
+    name = ""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in names:
+                with archive.open(f"{name}.npy") as file:
                     version = np.lib.format.read_magic(file)
                     read = np.lib.format.read_array_header_1_0
                     if version != (1, 0):
                         read = np.lib.format.read_array_header_2_0
                     shapes[name] = read(file)[0]
-                except (ValueError, EOFError) as error:
-                    raise DataError(f"{path}: '{name}' is no NumPy array ({error}).") from error
+    except archives.BROKEN as error:
+        raise DataError(f"{path}: '{name}' is no NumPy array ({error}).") from error
     return shapes
 
 

@@ -14,6 +14,7 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli import archives
 from dnncli.data.header import HEAD, MAX_PIXELS, sniff
 from dnncli.data.map_codes import LARGEST
 from dnncli.data.map_files import folder_maps, map_classes, npz_maps
@@ -76,7 +77,7 @@ def is_maps(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
-    except (zipfile.BadZipFile, OSError):
+    except archives.BROKEN:
         return False
     return "maps" in names or not _ARRAYS_OF_TABLES & set(names)
 

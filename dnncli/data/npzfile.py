@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli import archives
 from dnncli.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ def read_npz(path: Path, *, key: str) -> tuple["pl.DataFrame", str]:
     if not zipfile.is_zipfile(path):  # else NumPy takes it for a pickle, and offers to run that
         raise DataError(f"{path}: cannot be read as NPZ: it is no ZIP archive, or was cut short.")
     try:
+        if problem := archives.npz_problem(path):
+            raise DataError(f"{path}: {problem}.")
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return _frame(path, arrays), str(arrays.get(key, "{}"))
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except archives.BROKEN as error:
         raise DataError(
             f"{path}: cannot be read as NPZ ({error}). Save plain arrays: ids as text, not objects."
         ) from error

@@ -6,7 +6,6 @@ import inspect
 import socket
 import sys
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from dnncli import registry
 from dnncli.errors import ConfigError, ModelError
 from dnncli.networks.blocks.momentum import BN_MOMENTUM
+from dnncli.networks.files import load_model
 from dnncli.networks.torchfile import read_tensors
 
 # How the ready-trained weights want pixels of 0..255, by module of keras.applications.
@@ -240,10 +240,7 @@ def _ordered(layer: keras.Layer) -> list[Any]:
 
 def read_keras(path: Path) -> Weights:
     """The layers with weights of a .keras file."""
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path}: is not a .keras model that can be read: {error}") from error
+    model = load_model(path)
     return [
         (layer.name, [keras.ops.convert_to_numpy(value) for value in _ordered(layer)])
         for layer in _flat(model)

@@ -11,13 +11,16 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dnncli import trust
 from dnncli.errors import ModelError
+from dnncli.networks.safety import foreign_classes, read_config, refuse_code
 from dnncli.results import written
 
 if TYPE_CHECKING:
     import keras
 
 _CARD = "dnncli"  # key inside the model's config
+_LONGEST = 500  # characters of a message of Keras' that are shown
 
 
 def save_model(serving: "keras.Model", path: Path, card: dict[str, Any]) -> None:
@@ -55,20 +58,22 @@ def read_card(path: Path) -> dict[str, Any]:
     """What `save_model` wrote beside the weights; does not need Keras.
 
     Raises:
-        ModelError: if there is no such file, or it is not a .keras file of this tool.
+        ModelError: if there is no such file, or it is not a .keras file of this tool, or holds
+            code that is not allowed.
     """
-    if not path.is_file():
-        raise ModelError(f"{path}: no such model file.")
     try:
-        with zipfile.ZipFile(path) as archive:
-            card = json.loads(archive.read("config.json"))["config"][_CARD]
-    except (zipfile.BadZipFile, ValueError, TypeError) as error:
+        config = read_config(path)
+        card = config["config"][_CARD]
+    except TypeError as error:
         raise ModelError(f"{path}: is not a whole .keras file ({error}).") from error
     except KeyError as error:
         raise ModelError(
             f"{path}: has no {error}: it was not written by dnncli train, so its class names and "
             "task are not known."
         ) from error
+    refuse_code(path, config)  # here, because every command reads the card before all else
+    if not isinstance(card, dict):
+        raise ModelError(f"{path}: what it says of itself is no table. Train again.")
     return card
 
 
@@ -76,14 +81,26 @@ def load_model(path: Path) -> "keras.Model":
     """The model in a .keras file, to predict with.
 
     Raises:
-        ModelError: if it cannot be read, or needs code that is not Keras' own.
+        ModelError: if it cannot be read, or needs code that is not Keras' own and is not allowed.
     """
     import keras
+    import tensorflow as tf
 
-    if not path.is_file():
-        raise ModelError(f"{path}: no such model file.")
     importlib.import_module("dnncli.networks.blocks")  # Keras finds our own layers by their names
+    classes = foreign_classes(path)
     try:
-        return keras.models.load_model(path, compile=False)
+        return keras.models.load_model(
+            path, custom_objects=classes, compile=False, safe_mode=not trust.code_allowed()
+        )
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path}: cannot be loaded: {error}") from error
+        raise ModelError(f"{path}: cannot be loaded: {_brief(error)}") from error
+    except (MemoryError, tf.errors.OpError) as error:
+        raise ModelError(
+            f"{path}: cannot be loaded: {_brief(error)}. It may need more memory than there is."
+        ) from error
+
+
+def _brief(error: Exception) -> str:
+    """The gist of a message; Keras tells the whole configuration of the model before it."""
+    text = str(error).rpartition("Exception encountered: ")[2] or type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."

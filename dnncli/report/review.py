@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.csvfile import frame_as_text
 from dnncli.results import written
 from dnncli.voting.rules import NO_DECISION, Decisions, Status
 
@@ -116,7 +117,7 @@ def write_review(
             items, item = np.unique(place[rows], return_inverse=True)
             about = _columns(decisions.take(items), classes, risk if risk is None else risk[items])
             table = pl.DataFrame({"id": ids.gather(rows)}).hstack(about[item])
-            table.write_csv(file, include_header=start == 0)
+            frame_as_text(table).write_csv(file, include_header=start == 0)
     return len(order)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.csvfile import frame_as_text
 from dnncli.metrics.calibration import Calibration
 from dnncli.metrics.curves import Curve
 from dnncli.metrics.intervals import proportion_interval
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def write_table(path: Path, table: "pl.DataFrame") -> None:
-    """Write UTF-8 CSV; undefined numbers are empty cells, float32 ones the doubles they equal."""
+    """Write UTF-8 CSV for people; undefined numbers are empty, float32 ones equal doubles."""
     import polars as pl
     from polars import selectors
 
     with written(path) as neighbour:
-        table.with_columns(
+        frame_as_text(table).with_columns(
             pl.col(pl.Float32).cast(pl.Float64),
         ).with_columns(selectors.float().fill_nan(None)).write_csv(neighbour)
 

@@ -6,6 +6,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dnncli import trust
 from dnncli.data.align import NORMALIZE_IDS
 from dnncli.data.dataset import SPLITS
 from dnncli.data.frames import SUFFIXES
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from dnncli.services.ensemble.members import PredictedMembers
 
 
+@trust.scoped
 def consensus(
     targets: Sequence[str | Path],
     *,
@@ -67,6 +69,7 @@ def consensus(
     ignore_zone: bool = False,
     out: str | Path | None = None,
     decisions: str = "auto",
+    allow_code: bool = False,  # noqa: ARG001 - `scoped` reads it
     progress: Progress = no_progress,
 ) -> "ConsensusReport | MapsResult | ValuesReport":
     """Join what several models say about the same rows, and abstain where they differ.
@@ -108,6 +111,7 @@ def consensus(
         ignore_zone: of masks: pixels that they do not agree on become undecided.
         out: folder for decisions, review queue, tables and pictures.
         decisions: "csv" or "parquet"; "auto": CSV if all files are.
+        allow_code: let model files run code of their own.
 
     Raises:
         ConfigError, DataError, ModelError: what is wrong, and what to do; nothing is written.

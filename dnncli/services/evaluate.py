@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dnncli import trust
 from dnncli.data.frames import SUFFIXES
 from dnncli.errors import ConfigError
 from dnncli.results import Progress, no_progress
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # masks and edges are imported when they are scored: `eval` o
     from dnncli.services.evaluation.map_result import MaskEval
 
 
+@trust.scoped
 def evaluate(
     target: str | Path,
     data: str | Path | None = None,
@@ -51,6 +53,7 @@ def evaluate(
     edges: bool = False,
     tolerance: float | None = None,
     nms: bool = True,
+    allow_code: bool = False,  # noqa: ARG001 - `scoped` reads it
     progress: Progress = no_progress,
 ) -> "EvalReport | MaskEval | EdgeEval":
     """Score predictions against their labels, masks against true masks or edges against true edges.
@@ -91,6 +94,7 @@ def evaluate(
         tolerance: how far an edge, an outline or a pixel may be off: below 1 a share of the
             diagonal, else pixels. None: 0.0075 of the diagonal.
         nms: of edge maps only the ridges count.
+        allow_code: let model files run code of their own.
 
     Raises:
         ConfigError, DataError, ModelError: what is wrong, and what to do.

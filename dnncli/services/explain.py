@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dnncli import trust
 from dnncli.errors import ConfigError, DataError
 from dnncli.networks.files import read_card
 from dnncli.registry import suggest
@@ -64,6 +65,7 @@ class ExplainResult:
     notes: tuple[str, ...] = field(default=())
 
 
+@trust.scoped
 def explain(
     target: str | Path,
     images: Sequence[str | Path] = (),
@@ -74,6 +76,7 @@ def explain(
     layer: str | None = None,
     split: str | None = None,
     limit: int = LIMIT,
+    allow_code: bool = False,  # noqa: ARG001 - `scoped` reads it
     progress: Progress = no_progress,
 ) -> ExplainResult:
     """Write pictures of where a network looked, each as large as the picture it explains.
@@ -89,6 +92,7 @@ def explain(
         layer: whose maps Grad-CAM looks into; None: see `networks.gradcam.feature_layer`.
         split: of data sets: train, val, test or all. None: test if there is one, else all.
         limit: pictures of each folder or data set.
+        allow_code: let model files run code of their own.
         progress: told how far it is.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli import trust
 from dnncli.augmentation.views import View, apply, views
 from dnncli.data.dataset import UNLABELLED, Dataset
 from dnncli.data.ids import as_ids
@@ -16,6 +17,7 @@ from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.decisions import decisions_of
 from dnncli.predictions import Predictions
 from dnncli.results import Progress, no_progress
+from dnncli.services.faults import too_little
 from dnncli.services.rows import OF_PIXELS, Rows, metadata_of, open_rows, task_of
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class PredictResult:
     notes: tuple[str, ...]
 
 
+@trust.scoped
 def predict(
     target: str | Path,
     data: str | Path | None = None,
@@ -48,6 +51,7 @@ def predict(
     on_bad: str = "skip",
     overwrite: bool = False,
     probabilities: bool = False,
+    allow_code: bool = False,  # noqa: ARG001 - `scoped` reads it
     progress: Progress = no_progress,
 ) -> "PredictResult | MaskPredictions":
     """Predict a data set and write a predictions file; or masks and edges, one file per picture.
@@ -64,6 +68,7 @@ def predict(
         on_bad: unreadable pictures: "skip" or "error".
         overwrite: replace what is there.
         probabilities: of masks: shares instead of classes.
+        allow_code: let model files run code of their own.
         progress: told how far it is.
 
     Raises:
@@ -279,6 +284,8 @@ def run_batches(
             done += len(found)
             progress("Predicting", done, len(rows))
             yield found
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise too_little(batch_size) from error
     except tf.errors.OpError as error:
         bad = pipeline.decode_once(loader, rows[done : done + 4 * batch_size])
         names = [loader.dataset.ids[row] for row in bad]

@@ -185,7 +185,7 @@ def data_of(run: RunDir) -> str:
     Raises:
         DataError: if it is not there any more.
     """
-    data = str(run.read()["data"])
+    data = run.trained_on()
     if glob.has_magic(data) or Path(data).exists():
         return data
     raise DataError(
@@ -231,7 +231,7 @@ def _open_masks(
         class_names=tuple(card["classes"]), values=tuple(card["values"]), void=card["void"]
     )
     how: dict[str, Any] = {"task": card["task"], "like": form, **options}
-    own = run is not None and Path(run.read()["data"]) == data.resolve()
+    own = run is not None and Path(run.trained_on()) == data.resolve()
     if not labelled and not has_masks(data):
         return opener(data, labelled=False, **how)
     if run is not None and own and (found := _merged(data, run, options["progress"])):
@@ -267,7 +267,7 @@ def _with_split(dataset: Dataset, data: Path, run: RunDir | None, card: dict[str
         return dataset
     if dataset.fingerprint == card["data_fingerprint"]:
         return apply_split(dataset, run.split)
-    if Path(run.read()["data"]) == data.resolve():
+    if Path(run.trained_on()) == data.resolve():
         raise DataError(
             f"{data}: has changed since {run.path} was trained on it, so its split no longer fits. "
             "Restore it, or name a data set of other pictures."

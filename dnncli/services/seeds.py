@@ -7,12 +7,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dnncli import config as configuration
-from dnncli import devices, rundir
+from dnncli import devices, rundir, runlock
 from dnncli.config import TrainConfig
-from dnncli.errors import ConfigError, DnncliError, Interrupted
+from dnncli.errors import ConfigError, DnncliError, Interrupted, ModelError
 from dnncli.results import Progress, filled, no_progress, plain, write_json, write_text
 from dnncli.rundir import GROUP, RunDir, is_group, is_run, read_group
 from dnncli.services.train import (
@@ -20,8 +20,12 @@ from dnncli.services.train import (
     check_asked,
     check_same_data,
     planned,
+    saved_config,
     train_run,
 )
+
+if TYPE_CHECKING:
+    from dnncli.services.plan import Plan
 
 _MOST = 2**31  # seeds are below
 
@@ -93,17 +97,28 @@ def train_seeds(
         Interrupted: after Ctrl-C, with what was finished saved.
     """
     _check_seeds(seeds, asked)
+    if dry_run:
+        if resume:
+            group = _resumed(merged, asked, seeds)
+            return _planned(group, group.settings(group.seeds[0]), progress=progress)
+        group = _Group(path=Path(merged.run.out), config=merged, seeds=tuple(seeds))
+        return _planned(group, _first(group), progress=progress)
     if resume:
         group = _resumed(merged, asked, seeds)
-        if dry_run:
-            return _planned(group, group.settings(group.seeds[0]), progress=progress)
-        _check_data(group, progress=progress)
-        _write(group, group.path, resumed=rundir.now(), result=None)
-    else:
-        group = _Group(path=Path(merged.run.out), config=merged, seeds=tuple(seeds))
-        if dry_run:
-            return _planned(group, _first(group), progress=progress)
-        group = _new(group, progress=progress)
+        with runlock.held(group.path):
+            _check_data(group, progress=progress)
+            _write(group, group.path, resumed=rundir.now(), result=None)
+            return _train(group, asked, resume=True, progress=progress, listener=listener)
+    group, plan = _new(merged, seeds, progress=progress)
+    with runlock.held(group.path):
+        _begin(group, plan)
+        return _train(group, asked, resume=False, progress=progress, listener=listener)
+
+
+def _train(
+    group: _Group, asked: dict[str, Any], *, resume: bool, progress: Progress, listener: Any
+) -> SeedsResult:
+    """Train what is not finished, one run after the other."""
     tell = getattr(listener, "note", None) or (lambda _: None)
     found: dict[int, TrainResult] = {}
     trained = []
@@ -159,22 +174,26 @@ def _planned(group: _Group, config: TrainConfig, *, progress: Progress) -> dict[
     return told | {"plan": told["plan"] | {"seeds": list(group.seeds)}}
 
 
-def _new(group: _Group, *, progress: Progress) -> _Group:
-    """A new folder with the split that the first seed draws."""
-    from dnncli.data.split import write_split
+def _new(config: TrainConfig, seeds: Sequence[int], *, progress: Progress) -> "tuple[_Group, Plan]":
+    """A new folder, which is not made yet, and what the first seed draws."""
     from dnncli.services.plan import make_plan
 
-    config = group.config
+    group = _Group(path=Path(config.run.out), config=config, seeds=tuple(seeds))
     plan = make_plan(_first(group), progress=progress)
     model = f"{plan.config.model.name}-seeds"
     path = rundir.choose(config.run.out, data=Path(config.data.path), model=model).path
-    group = replace(group, path=path, notes=plan.notes)
+    return replace(group, path=path, notes=plan.notes), plan
+
+
+def _begin(group: _Group, plan: "Plan") -> None:
+    """Make the folder, with the split that the first seed drew."""
+    from dnncli.data.split import write_split
+
     # seeds.json last, because it makes the folder a group: all that a resumed one reads is there.
-    with filled(path, last=GROUP) as folder:
+    with filled(group.path, last=GROUP) as folder:
         write_split(plan.dataset, folder / group.split.name)
         fingerprint = plan.dataset.fingerprint
         _write(group, folder, fingerprint=fingerprint, started=rundir.now(), result=None)
-    return group
 
 
 def _check_data(group: _Group, *, progress: Progress) -> None:
@@ -221,8 +240,7 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any], seeds: Sequence[int]) -
             f"--seeds: {path} was begun with {', '.join(map(str, before))}. Left out now: "
             f"{', '.join(map(str, lost))}. Leave --seeds out, or name all of them and new ones."
         )
-    file = path / "config.toml"
-    saved = configuration.merge(configuration.read_toml(file), {}, source=str(file))
+    saved = saved_config(path / "config.toml", asked)
     check_asked(saved, merged, asked, path=path)
     epochs = merged.fit.epochs if "fit.epochs" in asked else saved.fit.epochs
     config = replace(
@@ -245,15 +263,20 @@ def _is_finished(run: RunDir, asked: Mapping[str, Any]) -> bool:
     """Whether a run is done, and no more epochs than it had were asked for."""
     if not is_run(run.path) or run.read().get("state") != "done":
         return False
-    had = configuration.read_toml(run.config)["fit"]["epochs"]
+    had = configuration.read_toml(run.config).get("fit", {}).get("epochs") or 0
     return asked.get("fit.epochs", had) <= had
 
 
 def _result_of(run: RunDir) -> TrainResult:
     """The result of a finished run, as it was saved."""
-    saved = run.read()["result"]
-    lists = {key: tuple(saved[key]) for key in ("classes", "notes")}
-    return TrainResult(**saved | lists | {"run": run.path})
+    try:
+        saved = run.read()["result"]
+        lists = {key: tuple(saved[key]) for key in ("classes", "notes")}
+        return TrainResult(**saved | lists | {"run": run.path})
+    except (KeyError, TypeError) as error:
+        raise ModelError(
+            f"{run.run}: its result cannot be read ({error}). Remove the folder to train it again."
+        ) from error
 
 
 def _finished(group: _Group, found: Mapping[int, TrainResult], trained: list[int]) -> SeedsResult:

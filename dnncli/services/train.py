@@ -1,18 +1,18 @@
 """Train a network: from options to a run folder."""
 
-import json
 import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from dnncli import config as configuration
-from dnncli import recipes, rundir
+from dnncli import recipes, rundir, runlock, trust
 from dnncli.config import TrainConfig
-from dnncli.errors import ConfigError, DataError, Interrupted, ModelError
+from dnncli.errors import ConfigError, DataError, DnncliError, Interrupted, ModelError
 from dnncli.registry import unknown
 from dnncli.results import Progress, no_progress, plain, write_text
 from dnncli.rundir import RunDir
@@ -91,10 +91,12 @@ def load_config(
     base = configuration.read_toml(Path(file)) if file else {}
     asked["data.path"] = str(data)
     source = str(file) if file else "settings"
+    trust.check_imports(base, typed=asked, source=source)
     recipe = recipes.under(base, asked)
     return configuration.merge(base, asked, under=recipe, source=source), asked
 
 
+@trust.scoped
 def train(
     data: str | Path,
     *,
@@ -105,6 +107,7 @@ def train(
     dry_run: bool = False,
     progress: Progress = no_progress,
     listener: Any = None,
+    allow_code: bool = False,  # noqa: ARG001 - `scoped` reads it
     **options: Any,
 ) -> "TrainResult | SeedsResult | dict[str, Any]":
     """Train a network on a data set and write a run folder.
@@ -120,6 +123,7 @@ def train(
             options of parts.
         progress: told how far reading and decoding are.
         listener: `dnncli.training.listener.Listener`, told about steps and epochs.
+        allow_code: import what `config`, a resumed run or a file of weights names as its code.
         **options: the command line's words, as `epochs=20, lr=0.01` (dnncli.config.FLAGS).
 
     Raises:
@@ -193,21 +197,34 @@ def train_run(
     """
     from dnncli.services.budget import budget_of
 
-    run, budget = None, None
     if resume:
-        run, merged = _resumed(merged, asked)
-    else:
-        budget = budget_of(merged, began=time.monotonic())
+        run = RunDir(Path(merged.run.out))
+        run.read()  # else the lock would make the folder
+        with runlock.held(run.path):
+            return _go_on(merged, asked, progress=progress, listener=listener)
+    budget = budget_of(merged, began=time.monotonic())
     from dnncli.services.plan import make_plan
 
-    split = run.split if run and run.split.exists() else None
+    plan = make_plan(merged, progress=progress)
+    data = Path(merged.data.path)
+    run = rundir.choose(merged.run.out, data=data, model=plan.config.model.name)
+    with runlock.held(run.path):
+        return _execute(
+            plan, run, budget=budget, resume=False, progress=progress, listener=listener
+        )
+
+
+def _go_on(
+    merged: TrainConfig, asked: dict[str, Any], *, progress: Progress, listener: Any
+) -> TrainResult:
+    """Go on with the run at `run.out`, which this process has locked."""
+    from dnncli.services.plan import make_plan
+
+    run, merged = _resumed(merged, asked)
+    split = run.split if run.split.exists() else None
     plan = make_plan(merged, split=split, progress=progress)
-    if run is None:
-        data = Path(merged.data.path)
-        run = rundir.choose(merged.run.out, data=data, model=plan.config.model.name)
-    else:
-        check_same_data(json.loads(run.data.read_text(encoding="utf-8")), plan, path=run.path)
-    return _execute(plan, run, budget=budget, resume=resume, progress=progress, listener=listener)
+    check_same_data(run.read_data(), plan, path=run.path)
+    return _execute(plan, run, budget=None, resume=True, progress=progress, listener=listener)
 
 
 def _check_target(merged: TrainConfig, asked: Mapping[str, Any]) -> None:
@@ -226,19 +243,31 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
     path = merged.data.path
     run = RunDir(Path(merged.run.out))
     before = run.read()
-    saved = configuration.merge(configuration.read_toml(run.config), {}, source=str(run.config))
+    saved = saved_config(run.config, asked)
     check_asked(saved, merged, asked, path=run.path)
     epochs = merged.fit.epochs if "fit.epochs" in asked else saved.fit.epochs
     if before.get("state") == "done" and (epochs or 0) <= (saved.fit.epochs or 0):
+        result = before.get("result") or {}
         raise ConfigError(
-            f"--resume {run.path}: this run is finished after {before['result']['epochs']} epochs "
-            f"({before['result']['stopped']}). Ask for more with --epochs."
+            f"--resume {run.path}: this run is finished after {result.get('epochs')} epochs "
+            f"({result.get('stopped')}). Ask for more with --epochs."
         )
     data = replace(saved.data, path=path)
     for name in ("cache", "cache_mb"):  # change nothing but the speed
         if f"data.{name}" in asked:
             data = replace(data, **{name: getattr(merged.data, name)})
     return run, replace(saved, fit=replace(saved.fit, epochs=epochs), data=data)
+
+
+def saved_config(file: Path, asked: Mapping[str, Any]) -> TrainConfig:
+    """The configuration that training began with.
+
+    Raises:
+        ConfigError: if it is damaged, or names code that was not asked for and is not allowed.
+    """
+    sections = configuration.read_toml(file)
+    trust.check_imports(sections, typed=asked, source=str(file))
+    return configuration.merge(sections, {}, source=str(file))
 
 
 def check_asked(
@@ -306,7 +335,7 @@ def _execute(
     from dnncli import devices
 
     devices.load_tensorflow()
-    from dnncli.services import fitting, outcome
+    from dnncli.services import faults, fitting, outcome
 
     settings = plan.config.run
     devices.configure(
@@ -315,7 +344,14 @@ def _execute(
     prepare = fitting.prepare
     if plan.dataset.task != "classify":
         from dnncli.services.masks.fitting import prepare_masks as prepare
-    job = prepare(plan, run, budget=budget, progress=progress, listener=listener)
+    watched = partial(
+        faults.explained,
+        plan.batch_size,
+        datasets=(plan.dataset, plan.validation),
+        max_pixels=plan.config.data.max_pixels,
+    )
+    with watched():
+        job = prepare(plan, run, budget=budget, progress=progress, listener=listener)
     plan = job.plan
     saved = fitting.load_backup(run) if resume else None
     if saved is None:
@@ -330,15 +366,16 @@ def _execute(
             cause=None,
         )
     try:
-        state = job.fit.train(saved)
-        result = outcome.finish(job, run, state)
+        with watched():
+            state = job.fit.train(saved)
+            result = outcome.finish(job, run, state)
     except KeyboardInterrupt as interrupt:
         run.update(state="interrupted", ended=rundir.now())
         raise Interrupted(
             f"Stopped; the best and the last model are in {run.path}. "
             f"Go on with: dnncli train {plan.config.data.path} --out {run.path} --resume"
         ) from interrupt
-    except (ModelError, OSError) as error:
+    except (DnncliError, OSError) as error:
         if isinstance(error, ModelError) and not run.backup.exists():
             shutil.rmtree(run.path)  # not one epoch: there is nothing to keep or to go on with
         else:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli import archives
 from dnncli.errors import ModelError
 from dnncli.results import written
 
@@ -72,6 +73,8 @@ def load(path: Path) -> Backup:
         ModelError: if the file is missing or damaged.
     """
     try:
+        if path.exists() and (problem := archives.npz_problem(path)):
+            raise ValueError(problem)
         # A file of our own, because NumPy leaves its own open when the archive is damaged.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             state = TrainState(**json.loads(archive["state"].tobytes()))
@@ -79,7 +82,7 @@ def load(path: Path) -> Backup:
             for group, values in groups.items():
                 while (name := f"{group}/{len(values)}") in archive.files:
                     values.append(archive[name])
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+    except (*archives.BROKEN, TypeError, AttributeError) as error:
         raise ModelError(
             f"{path}: cannot be read ({error}), so this run cannot go on. Train again."
         ) from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from dnncli.data.csvfile import as_text
 from dnncli.data.predictions import write_predictions
 from dnncli.errors import ConfigError
 from dnncli.metrics.calibration import Calibration
@@ -158,9 +159,9 @@ def _recall_interval(group: SliceReport) -> tuple[Any, Any]:
 
 
 def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows as CSV; undefined values (None, NaN) are empty cells."""
+    """Write rows as CSV for people; undefined values (None, NaN) are empty cells."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in rows:
-        writer.writerow(["" if cell is None or cell != cell else cell for cell in row])
+        writer.writerow(["" if cell is None or cell != cell else as_text(cell) for cell in row])
     write_text(path, text.getvalue())

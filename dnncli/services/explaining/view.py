@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dnncli.data.csvfile import as_text
 from dnncli.data.pictures import pixels
 from dnncli.networks.gradcam import (
     Pass,
@@ -252,5 +253,5 @@ def write_tables(
 def _write(path: Path, rows: Iterable[Sequence[Any]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    writer.writerows(["" if cell is None else as_text(cell) for cell in row] for row in rows)
     write_text(path, text.getvalue())
