@@ -74,12 +74,12 @@ def _lost(dataset: Dataset, max_pixels: int) -> list[Problem]:
 
     images = dataset.images
     if isinstance(images, FileImages):
-        seen = scan(list(images.paths), max_pixels=max_pixels)
+        seen = scan(images.names, folder=images.folder, max_pixels=max_pixels)
         what = dict(seen.problems)
         for row, (now, before) in enumerate(zip(seen.digests, dataset.digests or ())):
             if now != before:
                 what.setdefault(row, "is not what it was when it was looked at first.")
-        return [Problem(path=images.paths[row], what=what[row]) for row in sorted(what)]
+        return [Problem(path=images.path(row), what=what[row]) for row in sorted(what)]
     if isinstance(images, RecordImages):
         return [
             Problem(path=str(file), what="cannot be read to its former end.")
