@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dnncli.data.dataset import Route
 from dnncli.data.header import GREY_MODES, PILLOW_ERRORS, opened, orientation, sniff, what_else
+from dnncli.data.resize import resize
 from dnncli.errors import DataError
 
 if TYPE_CHECKING:
@@ -246,9 +247,20 @@ def _resized(images: Any, wanted: tuple[int, int], how: Resize) -> Any:
     elif how == "pad":
         size = tf.cast(tf.cast(present, tf.float64) * tf.reduce_min(scales) + 0.5, tf.int32)
         size = tf.clip_by_value(size, 1, wanted)
-    values = tf.image.resize(values, size, method="bilinear", antialias=True)
+    if images.dtype == tf.uint8 and rank == 3:
+        values = _resized_one(values, size)
+    else:
+        values = tf.image.resize(values, size, method="bilinear", antialias=True)
     if how == "pad":
         values = tf.image.resize_with_crop_or_pad(values, *wanted)
-    if images.dtype == tf.uint8:
+    if values.dtype != images.dtype and images.dtype == tf.uint8:
         values = tf.round(tf.clip_by_value(values, 0, 255))
     return tf.cast(values, images.dtype)
+
+
+def _resized_one(image: Any, size: Any) -> Any:
+    """In-graph: (H, W, C) uint8 in another size (height, width)."""
+    import tensorflow as tf
+
+    resized = tf.numpy_function(resize, [image, tf.cast(size, tf.int32)], tf.uint8, stateful=False)
+    return tf.ensure_shape(resized, (None, None, image.shape[-1]))
