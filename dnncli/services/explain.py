@@ -13,6 +13,7 @@ from dnncli.rundir import is_run
 from dnncli.services.explaining.methods import AUTO, check_method
 from dnncli.services.explaining.pictures import Subject, subjects
 from dnncli.services.out_folder import check_replaceable
+from dnncli.services.places import takes_urls
 from dnncli.services.rows import find_model
 
 SCHEMA = "dnncli.explain/1"
@@ -64,6 +65,7 @@ class ExplainResult:
     notes: tuple[str, ...] = field(default=())
 
 
+@takes_urls
 def explain(
     target: str | Path,
     images: Sequence[str | Path] = (),

@@ -16,6 +16,7 @@ from dnncli.errors import ConfigError, DataError
 from dnncli.metrics.decisions import decisions_of
 from dnncli.predictions import Predictions
 from dnncli.results import Progress, no_progress
+from dnncli.services.places import takes_urls
 from dnncli.services.rows import OF_PIXELS, Rows, metadata_of, open_rows, task_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class PredictResult:
     notes: tuple[str, ...]
 
 
+@takes_urls
 def predict(
     target: str | Path,
     data: str | Path | None = None,

@@ -15,6 +15,7 @@ from dnncli.config import TrainConfig
 from dnncli.errors import ConfigError, DnncliError, Interrupted
 from dnncli.results import Progress, filled, no_progress, plain, write_json, write_text
 from dnncli.rundir import GROUP, RunDir, is_group, is_run, read_group
+from dnncli.services.places import at_hand
 from dnncli.services.train import (
     TrainResult,
     check_asked,
@@ -22,6 +23,7 @@ from dnncli.services.train import (
     planned,
     train_run,
 )
+from dnncli.urls import told_all
 
 _MOST = 2**31  # seeds are below
 
@@ -112,7 +114,8 @@ def train_seeds(
             if _is_finished(group.run(seed), asked):
                 found[seed] = _result_of(group.run(seed))
                 continue
-            tell(f"Seed {seed}, run {number} of {len(group.seeds)}: {group.run(seed).path}.")
+            folder = told_all(group.run(seed).path)
+            tell(f"Seed {seed}, run {number} of {len(group.seeds)}: {folder}.")
             found[seed] = train_run(
                 group.settings(seed),
                 {key: value for key, value in asked.items() if key == "fit.epochs"},
@@ -222,7 +225,7 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any], seeds: Sequence[int]) -
             f"{', '.join(map(str, lost))}. Leave --seeds out, or name all of them and new ones."
         )
     file = path / "config.toml"
-    saved = configuration.merge(configuration.read_toml(file), {}, source=str(file))
+    saved = at_hand(configuration.merge(configuration.read_toml(file), {}, source=str(file)))
     check_asked(saved, merged, asked, path=path)
     epochs = merged.fit.epochs if "fit.epochs" in asked else saved.fit.epochs
     config = replace(
