@@ -11,26 +11,20 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import has_magic
 from pathlib import Path
 from typing import Any
 
-from dnncli.errors import ConfigError, DataError, DnncliError
+from dnncli.errors import DataError
 from dnncli.results import UNFINISHED, Progress, no_progress, write_json
-from dnncli.urls import ENTRY, PACKAGES, copy_folder, normal
+from dnncli.storage import ITSELF, Files, Seen, asking, find, system_of
+from dnncli.urls import ENTRY, copy_folder, normal
 
 STATE = "state.json"  # beside each copy: what was there when it was made
 _AT_ONCE = 8  # files that are fetched or sent at the same time
-_ITSELF = ""  # relative name of a URL that is one file
-
-# Where file systems say which version of a file they hold, best first.
-_TAGS = (
-    *("ETag", "etag", "md5Hash", "content_hash", "checksum", "updated", "LastModified"),
-    *("last_modified", "mtime", "modified", "created"),
-)
 
 Listed = Callable[[Path], Iterable[str]]  # a table -> names of files beside it
 
@@ -62,17 +56,6 @@ class Copy:
         return f"{self.base}/{name}" if name else self.base
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What a file system says of one file."""
-
-    size: int | None
-    tag: str
-
-
-_Files = Mapping[str, _Seen]  # relative name -> what is there
-
-
 def mirror(
     url: str | Path,
     *,
@@ -96,36 +79,36 @@ def mirror(
         DataError: if it cannot be read, there is nothing, or a name would lead out of the folder.
     """
     url = normal(url)
-    system, place = _system(url)
-    with _asking(url, "read"):
-        base, there = _look(system, url, place)
+    system, place = system_of(url)
+    with asking(url, "read"):
+        base, there = _look(system, url, place, may_match=needed)
     if needed and not there:
         raise DataError(f"{url}: there is no such file or folder.")
-    table = listed is not None and _ITSELF in there
+    table = listed is not None and ITSELF in there
     if table:
         name = base.rpartition("/")[2]
-        base, there = base.rpartition("/")[0], {name: there[_ITSELF]}
+        base, there = base.rpartition("/")[0], {name: there[ITSELF]}
     copy = Copy(url, base, copy_folder(url) / base.rpartition("/")[2])
     with _locked(copy):
         write_json(copy.folder / ENTRY, {"url": url, "base": base})
         if table and listed is not None:
             _fetch(copy, system, there, only=True, progress=progress)
-            with _asking(url, "read"):
-                beside = _find(system, base, system._strip_protocol(base))
+            with asking(url, "read"):
+                beside = find(system, base, system._strip_protocol(base))
             there = {**_wanted(copy, listed(copy.local), beside), **there}
         _fetch(copy, system, there, keep=keep, progress=progress)
     return copy
 
 
-def _look(system: Any, url: str, place: str) -> tuple[str, _Files]:
+def _look(system: Any, url: str, place: str, *, may_match: bool) -> tuple[str, Files]:
     """The URL that copies are relative to, and what is there."""
-    there = _find(system, url, place)
-    if there or not has_magic(url):
+    there = find(system, url, place)
+    if there or not may_match or not has_magic(url):
         return url, there
     parts = url.split("/")
     first = next(number for number, part in enumerate(parts) if has_magic(part))
     base, pattern = "/".join(parts[:first]), parts[first:]
-    found = _find(system, base, system._strip_protocol(base))
+    found = find(system, base, system._strip_protocol(base))
     return base, {name: seen for name, seen in found.items() if _matches(name, pattern)}
 
 
@@ -137,38 +120,7 @@ def _matches(name: str, pattern: list[str]) -> bool:
     return len(parts) == len(pattern) and all(map(fnmatchcase, parts, pattern))
 
 
-def _find(system: Any, url: str, place: str) -> dict[str, _Seen]:
-    """Relative name -> what is there, of a file or folder; nothing if there is nothing.
-
-    Raises:
-        DataError: if a name would lead out of the folder, or be a file and a folder at once.
-    """
-    system.invalidate_cache()
-    there: dict[str, _Seen] = {}
-    for name, about in system.find(place, detail=True).items():
-        if about.get("type") == "directory" or name.endswith("/"):
-            continue  # object stores mark folders by empty objects
-        if name != place and not name.startswith(f"{place}/"):
-            continue
-        relative = name[len(place) + 1 :]
-        if not any(part.startswith(UNFINISHED) for part in relative.split("/")):
-            tag = next((str(about[key]) for key in _TAGS if about.get(key) is not None), "")
-            there[relative] = _Seen(about.get("size"), tag)
-    if len(there) > 1:
-        there.pop(_ITSELF, None)  # an object beside a folder of the same name
-    wrong = [name for name in there if name != _ITSELF and not _is_safe(name, there)]
-    if wrong:
-        raise DataError(f"{url}: holds names that no local folder can have. Rename:", wrong)
-    return there
-
-
-def _is_safe(name: str, there: _Files) -> bool:
-    parts = name.split("/")
-    above = ["/".join(parts[:count]) for count in range(1, len(parts))]
-    return not {"", ".", ".."} & set(parts) and "\0" not in name and not set(above) & set(there)
-
-
-def _wanted(copy: Copy, names: Iterable[str], beside: _Files) -> _Files:
+def _wanted(copy: Copy, names: Iterable[str], beside: Files) -> Files:
     """Those files beside a table that it lists; the reader says which are missing.
 
     Raises:
@@ -190,7 +142,7 @@ def _wanted(copy: Copy, names: Iterable[str], beside: _Files) -> _Files:
 def _fetch(
     copy: Copy,
     system: Any,
-    there: _Files,
+    there: Files,
     *,
     keep: bool = False,
     only: bool = False,
@@ -214,7 +166,7 @@ def _fetch(
         os.close(handle)
         try:
             source = system._strip_protocol(copy.url_of(name))
-            with _asking(copy.url_of(name), "read"):
+            with asking(copy.url_of(name), "read"):
                 system.get_file(source, temporary)
             size = Path(temporary).stat().st_size
             if there[name].size not in (None, size):
@@ -231,11 +183,11 @@ def _fetch(
         _write_state(copy, state)
 
 
-def _remove_others(copy: Copy, there: _Files) -> None:
+def _remove_others(copy: Copy, there: Files) -> None:
     """Remove what the URL does not hold, and folders that are empty then."""
-    if copy.path.is_file() and _ITSELF not in there:
+    if copy.path.is_file() and ITSELF not in there:
         copy.path.unlink()
-    if copy.path.is_dir() and _ITSELF in there:
+    if copy.path.is_dir() and ITSELF in there:
         shutil.rmtree(copy.path)
     for folder, _, names in os.walk(copy.path, topdown=False):
         for name in names:
@@ -264,40 +216,51 @@ def send(copy: Copy, *, in_order: bool = False, progress: Progress = no_progress
     Raises:
         DataError: if that is not possible. What was sent is remembered.
     """
-    system, place = _system(copy.base)
     with _locked(copy), tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=copy.folder) as name:
         state = _read_state(copy)
         here = _local_files(copy)
         changed = [name for name in here if name not in state or state[name][1] != here[name]]
-        changed.sort(key=lambda name: here[name][1])
+        changed.sort(key=lambda name: here[name][1])  # by time
         gone = [name for name in state if name not in here]
         if not changed and not gone:
             return 0
         staged = _stage(copy, changed, Path(name))
-        sent: list[str] = []
+        _send(copy, staged, gone, state, at_once=1 if in_order else _AT_ONCE, progress=progress)
+    return len(staged) + len(gone)
 
-        def put(name: str) -> None:
-            with _asking(copy.url_of(name), "written"):
-                system.put_file(str(staged[name]), system._strip_protocol(copy.url_of(name)))
-            sent.append(name)
 
-        stamps = {name: _stamp(file) for name, file in staged.items()}
-        try:
-            what = f"Sending to {copy.url}"
-            _each(
-                put, list(staged), what=what, at_once=1 if in_order else _AT_ONCE, progress=progress
-            )
-            for name in gone:
-                with _asking(copy.url_of(name), "removed"):
-                    system.rm_file(system._strip_protocol(copy.url_of(name)))
-                del state[name]
-        finally:
-            if sent or gone:
-                with _asking(copy.url, "read"):
-                    there = _find(system, copy.base, place)
-                state |= {name: (there[name], stamps[name]) for name in sent if name in there}
-                _write_state(copy, state)
-    return len(sent) + len(gone)
+def _send(
+    copy: Copy,
+    staged: Mapping[str, Path],
+    gone: Iterable[str],
+    state: dict[str, tuple[Seen, tuple[int, int]]],
+    *,
+    at_once: int,
+    progress: Progress,
+) -> None:
+    """Send files, remove others, and remember what was done even if not all could be."""
+    system, place = system_of(copy.base)
+    stamps = {name: _stamp(file) for name, file in staged.items()}
+    sent: list[str] = []
+
+    def put(name: str) -> None:
+        with asking(copy.url_of(name), "written"):
+            system.put_file(str(staged[name]), system._strip_protocol(copy.url_of(name)))
+        sent.append(name)
+
+    try:
+        what = f"Sending to {copy.url}"
+        _each(put, list(staged), what=what, at_once=at_once, progress=progress)
+        for name in gone:
+            with asking(copy.url_of(name), "removed"), suppress(FileNotFoundError):
+                system.rm_file(system._strip_protocol(copy.url_of(name)))
+            del state[name]
+    finally:
+        if sent:
+            with asking(copy.url, "read"):
+                there = find(system, copy.base, place)
+            state |= {name: (there[name], stamps[name]) for name in sent if name in there}
+        _write_state(copy, state)
 
 
 def _stage(copy: Copy, names: Iterable[str], folder: Path) -> dict[str, Path]:
@@ -340,7 +303,7 @@ def _stamp(file: Path) -> tuple[int, int]:
 def _local_files(copy: Copy) -> dict[str, tuple[int, int]]:
     """Relative name -> stamp of all files that are whole."""
     if copy.path.is_file():
-        return {_ITSELF: _stamp(copy.path)}
+        return {ITSELF: _stamp(copy.path)}
     found = {}
     for folder, below, names in os.walk(copy.path):
         below[:] = [name for name in below if not name.startswith(UNFINISHED)]
@@ -354,19 +317,19 @@ def _local_files(copy: Copy) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _read_state(copy: Copy) -> dict[str, tuple[_Seen, tuple[int, int]]]:
+def _read_state(copy: Copy) -> dict[str, tuple[Seen, tuple[int, int]]]:
     """Relative name -> what was there, and the stamp of the file here, when they were equal."""
     try:
         saved = json.loads((copy.folder / STATE).read_text(encoding="utf-8"))
         return {
-            name: (_Seen(size, tag), (length, time))
+            name: (Seen(size, tag), (length, time))
             for name, (size, tag, length, time) in saved.items()
         }
     except (OSError, ValueError, AttributeError):
         return {}
 
 
-def _write_state(copy: Copy, state: Mapping[str, tuple[_Seen, tuple[int, int]]]) -> None:
+def _write_state(copy: Copy, state: Mapping[str, tuple[Seen, tuple[int, int]]]) -> None:
     plain = {name: (seen.size, seen.tag, *stamp) for name, (seen, stamp) in state.items()}
     write_json(copy.folder / STATE, plain)
 
@@ -378,64 +341,3 @@ def _locked(copy: Copy) -> Iterator[None]:
     with (copy.folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _system(url: str) -> tuple[Any, str]:
-    """fsspec's file system of a URL, and the URL's name in it.
-
-    Raises:
-        ConfigError: if a package is missing, and which.
-    """
-    protocol = url.partition(":")[0]
-    try:
-        from fsspec.core import url_to_fs
-        from fsspec.registry import known_implementations
-    except ImportError as error:
-        extra = PACKAGES[protocol]
-        more = "" if extra in ("s3fs", "fsspec") else f" {extra}"
-        raise ConfigError(
-            f"{url}: remote storage needs packages that are not installed. "
-            f"Run: pip install 'dnncli[remote]'{more}"
-        ) from error
-    try:
-        system, place = url_to_fs(url)
-    except ImportError as error:
-        needs = PACKAGES.get(protocol) or known_implementations[protocol]["class"].split(".")[0]
-        raise ConfigError(
-            f"{url}: {protocol} needs a package that is not installed. "
-            f"Run: pip install 'dnncli[remote]' {needs}"
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"{url}: {error}") from error
-    return system, place.rstrip("/")
-
-
-@contextmanager
-def _asking(url: str, what: str) -> Iterator[None]:
-    """Every library has errors of its own: all become one that names the URL and says what to do.
-
-    Raises:
-        DataError: in place of any other error.
-    """
-    try:
-        yield
-    except DnncliError:
-        raise
-    except Exception as error:
-        reason = str(error).strip().rstrip(".") or type(error).__name__
-        raise DataError(f"{url}: cannot be {what}: {reason}. {_remedy(error)}".rstrip()) from error
-
-
-def _remedy(error: Exception) -> str:
-    name = type(error).__name__
-    if "Credential" in name or "credential" in str(error):
-        return (
-            "Give credentials as the library of this storage reads them: for s3 "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws; for gs "
-            "GOOGLE_APPLICATION_CREDENTIALS."
-        )
-    if isinstance(error, PermissionError):
-        return "Are these the right credentials, and may they do this?"
-    if isinstance(error, FileNotFoundError):
-        return "Does the bucket exist? It is not made by this tool."
-    return "Are the address and the network right?"

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
-from dnncli.config import TrainConfig
 from dnncli.errors import DataError, DnncliError, Interrupted
 from dnncli.remote import Copy, mirror, send
 from dnncli.results import Progress, no_progress
 from dnncli.urls import is_remote, told, told_all
+
+if TYPE_CHECKING:  # it brings pydantic, which scoring a file does without
+    from dnncli.config import TrainConfig
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -131,7 +133,7 @@ def _paths_in(table: Path) -> tuple[str, ...]:
     return read_rows(table).column("path")
 
 
-def localized(config: TrainConfig, place: Place) -> TrainConfig:
+def localized(config: "TrainConfig", place: Place) -> "TrainConfig":
     """Settings of training with local copies in place of URLs."""
     for key, role in _SETTINGS.items():
         name, entry = key.split(".")
@@ -142,7 +144,7 @@ def localized(config: TrainConfig, place: Place) -> TrainConfig:
     return config
 
 
-def at_hand(config: TrainConfig) -> TrainConfig:
+def at_hand(config: "TrainConfig") -> "TrainConfig":
     """Settings of a run as it was saved, with local copies of the files that they name."""
 
     def place(value: Any, role: Role) -> Any:
