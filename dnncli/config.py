@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from dnncli import registry
 from dnncli.errors import ConfigError
+from dnncli.urls import told
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -354,10 +355,10 @@ def _annotator_problems(data: DataConfig) -> list[str]:
 
 
 def as_toml(config: TrainConfig) -> str:
-    """The whole configuration as TOML; settings that are unset (None) are left out."""
+    """The whole configuration as TOML, without unset settings (None); copies become URLs."""
     import tomli_w
 
-    return tomli_w.dumps(_without_none(dataclasses.asdict(config)))
+    return told(tomli_w.dumps(_without_none(dataclasses.asdict(config))))
 
 
 def _without_none(value: Any) -> Any:

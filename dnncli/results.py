@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dnncli.urls import told
+
 Progress = Callable[[str, int, int], None]  # what is done, how many are done, of how many
 UNFINISHED = ".tmp-"  # begins the name of what is not whole yet
 LOCK = ".lock"  # in a run folder: which process is training there
@@ -37,8 +39,8 @@ def plain(value: Any) -> Any:
 
 
 def to_json(value: Any, *, indent: int | None = 2) -> str:
-    """Strict JSON text: undefined numbers are null, text stays readable."""
-    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    """Strict JSON text: undefined numbers are null, text stays readable, copies become URLs."""
+    return told(json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from dnncli import runlock
 from dnncli.errors import ConfigError, ModelError
 from dnncli.results import is_empty, write_json
+from dnncli.urls import told
 
 GROUP = "seeds.json"  # makes a folder one of the runs of several seeds
 State = Literal["running", "done", "failed", "interrupted"]
@@ -224,7 +225,7 @@ def newest_unfinished(data: Path, *, seeds: bool = False) -> Path:
             continue  # nothing can go on from there, but perhaps from another
         # A folder of runs has a result once all are done, and its runs change after it.
         is_done = entry.get("result") if file.name == GROUP else entry.get("state") == "done"
-        if not is_done and Path(str(entry.get("data"))) == data.resolve():
+        if not is_done and str(entry.get("data")) == told(str(data.resolve())):
             files = [file, *file.parent.glob("*/run.json")]
             found.append((max(path.stat().st_mtime for path in files), file.parent))
     if not found:

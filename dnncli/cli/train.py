@@ -8,6 +8,7 @@ import typer
 
 from dnncli.cli import display, output
 from dnncli.cli.options import AllowCode, AsJson, DataPath, parse_classes
+from dnncli.urls import shown
 
 if TYPE_CHECKING:
     from dnncli.services.seeds import SeedsResult
@@ -255,7 +256,7 @@ def _advise(result: "TrainResult", data: Path) -> None:
     chosen = result.chosen_by_validation
     if chosen.get("refusal"):
         output.warn(f"{chosen['refusal']} {chosen['rule']} was taken instead of a certificate.")
-    judge = f"dnncli eval {result.run} {data if result.test_rows else 'OTHER'}"
+    judge = f"dnncli eval {result.run} {shown(data) if result.test_rows else 'OTHER'}"
     what = ["the epoch"] if "epoch" in chosen else []
     if "threshold" in chosen:
         what.append("the threshold")

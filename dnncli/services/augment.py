@@ -15,6 +15,8 @@ from dnncli.data.dataset import Dataset, FileImages
 from dnncli.data.header import MAX_PIXELS
 from dnncli.errors import ConfigError, DataError
 from dnncli.results import Progress, no_progress, to_json, written_folder
+from dnncli.services.places import takes_urls
+from dnncli.urls import told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,7 @@ class AugmentReport:
     warnings: tuple[str, ...] = ()
 
 
+@takes_urls
 def augment(
     data: Path | str,
     out: Path | str | None = None,
@@ -159,7 +162,7 @@ def _check_preview(path: Path) -> None:
 
 
 def _check_out(out: Path, data: Path, *, overwrite: bool) -> None:
-    inner, outer = out.resolve(), data.resolve()
+    inner, outer = (Path(told(str(path.resolve()))) for path in (out, data))
     if inner == outer or inner.is_relative_to(outer) or outer.is_relative_to(inner):
         raise DataError(f"{out}: OUT and DATA must not lie inside each other. Choose another OUT.")
     if not out.exists() and not out.is_symlink():

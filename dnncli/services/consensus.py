@@ -25,6 +25,7 @@ from dnncli.services.ensemble.result import ConsensusReport
 from dnncli.services.ensemble.rule import early_pooling, method_of, ruled, weigh
 from dnncli.services.ensemble.values import ValuesReport, average_values
 from dnncli.services.option_problems import not_for
+from dnncli.services.places import takes_urls
 from dnncli.services.rows import ALL
 from dnncli.voting.rules import DENOMINATORS, VOTE_TIES
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 
 @trust.scoped
+@takes_urls
 def consensus(
     targets: Sequence[str | Path],
     *,

@@ -22,6 +22,8 @@ from dnncli.errors import ConfigError, DataError
 from dnncli.registry import unknown
 from dnncli.results import Progress, no_progress, written, written_folder
 from dnncli.services.annotators import ANNOTATORS, Targets, open_targets, write_targets
+from dnncli.services.places import takes_urls
+from dnncli.urls import told
 
 FORMS = ("folder", "numpy", "tfrecord")
 COLORS = ("auto", "rgb", "grayscale")
@@ -47,6 +49,7 @@ class ConvertReport:
     problems: tuple[Problem, ...]
 
 
+@takes_urls
 def convert(
     data: Path | str,
     out: Path | str,
@@ -240,7 +243,7 @@ def _check_options(
 
 
 def _check_out(data: Path, out: Path, *, overwrite: bool) -> None:
-    source, target = data.resolve(), out.resolve()
+    source, target = (Path(told(str(path.resolve()))) for path in (data, out))
     if source == target or target in source.parents or source in target.parents:
         raise DataError(f"{out}: lies in {data}, or the other way round. Write it somewhere else.")
     is_empty = out.is_dir() and not any(out.iterdir())
@@ -257,7 +260,8 @@ def _check_sources(dataset: Dataset, out: Path) -> None:
         sources: Iterable[str] = map(images.path, range(len(dataset)))
     else:
         sources = images.files
-    inside = [path for path in sources if Path(path).is_relative_to(out.absolute())]
+    place = told(str(out.absolute()))
+    inside = [path for path in sources if Path(told(str(path))).is_relative_to(place)]
     if inside:
         raise DataError(f"{out}: holds pictures that {dataset.root} names:", inside)
 

@@ -15,6 +15,7 @@ from dnncli.services.evaluation.options import checked
 from dnncli.services.evaluation.report import scored
 from dnncli.services.evaluation.request import Request
 from dnncli.services.evaluation.result import EvalReport
+from dnncli.services.places import takes_urls
 
 if TYPE_CHECKING:  # masks and edges are imported when they are scored: `eval` of a table is quick
     from dnncli.services.evaluation.edge_result import EdgeEval
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # masks and edges are imported when they are scored: `eval` o
 
 
 @trust.scoped
+@takes_urls
 def evaluate(
     target: str | Path,
     data: str | Path | None = None,

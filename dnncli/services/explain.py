@@ -14,6 +14,7 @@ from dnncli.rundir import is_run
 from dnncli.services.explaining.methods import AUTO, check_method
 from dnncli.services.explaining.pictures import Subject, subjects
 from dnncli.services.out_folder import check_replaceable
+from dnncli.services.places import takes_urls
 from dnncli.services.rows import find_model
 
 SCHEMA = "dnncli.explain/1"
@@ -66,6 +67,7 @@ class ExplainResult:
 
 
 @trust.scoped
+@takes_urls
 def explain(
     target: str | Path,
     images: Sequence[str | Path] = (),

@@ -14,6 +14,7 @@ from dnncli.errors import ConfigError, DataError
 from dnncli.results import Progress, no_progress
 from dnncli.services.annotator_report import AnnotatorReport, inspect_annotated
 from dnncli.services.mask_report import MaskReport, inspect_masks
+from dnncli.services.places import takes_urls
 
 LABEL_MODES = ("int", "categorical", "binary")
 COLORS = ("auto", "rgb", "grayscale")
@@ -61,6 +62,7 @@ class InspectReport:
     weights: WeightRule | None
 
 
+@takes_urls
 def inspect(
     data: str | Path,
     *,

@@ -18,6 +18,7 @@ from dnncli.metrics.decisions import decisions_of
 from dnncli.predictions import Predictions
 from dnncli.results import Progress, no_progress
 from dnncli.services.faults import too_little
+from dnncli.services.places import takes_urls
 from dnncli.services.rows import OF_PIXELS, Rows, metadata_of, open_rows, task_of
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class PredictResult:
 
 
 @trust.scoped
+@takes_urls
 def predict(
     target: str | Path,
     data: str | Path | None = None,

@@ -19,6 +19,8 @@ from dnncli.networks.files import read_card
 from dnncli.registry import suggest
 from dnncli.results import Progress, no_progress
 from dnncli.rundir import RunDir, is_run
+from dnncli.services.places import fetched
+from dnncli.urls import is_remote, told
 
 ALL = "all"
 OF_PIXELS = ("segment", "edges")  # tasks whose models say something of every pixel
@@ -144,7 +146,7 @@ def open_for(
     if data is None:
         if run is None:
             raise ConfigError(f"{model}: name the data set to predict.")
-        data = data_of(run)
+        data = data_of(run, progress=progress)
     limit = card.get("max_pixels", MAX_PIXELS)
     options: dict[str, Any] = {"on_bad": on_bad, "max_pixels": limit, "progress": progress}
     if card["task"] in OF_PIXELS:
@@ -179,13 +181,15 @@ def run_of(model: Path) -> RunDir | None:
     return RunDir(folder) if is_run(folder) else None
 
 
-def data_of(run: RunDir) -> str:
-    """The data set that a run was trained on.
+def data_of(run: RunDir, *, progress: Progress = no_progress) -> str:
+    """The data set that a run was trained on; its local copy if it is remote.
 
     Raises:
         DataError: if it is not there any more.
     """
     data = run.trained_on()
+    if is_remote(data):
+        return str(fetched(data, "data", progress=progress).local)
     if glob.has_magic(data) or Path(data).exists():
         return data
     raise DataError(
@@ -231,7 +235,7 @@ def _open_masks(
         class_names=tuple(card["classes"]), values=tuple(card["values"]), void=card["void"]
     )
     how: dict[str, Any] = {"task": card["task"], "like": form, **options}
-    own = run is not None and Path(run.trained_on()) == data.resolve()
+    own = run is not None and run.trained_on() == told(str(data.resolve()))
     if not labelled and not has_masks(data):
         return opener(data, labelled=False, **how)
     if run is not None and own and (found := _merged(data, run, options["progress"])):
@@ -267,7 +271,7 @@ def _with_split(dataset: Dataset, data: Path, run: RunDir | None, card: dict[str
         return dataset
     if dataset.fingerprint == card["data_fingerprint"]:
         return apply_split(dataset, run.split)
-    if Path(run.trained_on()) == data.resolve():
+    if run.trained_on() == told(str(data.resolve())):
         raise DataError(
             f"{data}: has changed since {run.path} was trained on it, so its split no longer fits. "
             "Restore it, or name a data set of other pictures."

@@ -15,6 +15,7 @@ from dnncli.config import TrainConfig
 from dnncli.errors import ConfigError, DnncliError, Interrupted, ModelError
 from dnncli.results import Progress, filled, no_progress, plain, write_json, write_text
 from dnncli.rundir import GROUP, RunDir, is_group, is_run, read_group
+from dnncli.services.places import at_hand
 from dnncli.services.train import (
     TrainResult,
     check_asked,
@@ -23,6 +24,7 @@ from dnncli.services.train import (
     saved_config,
     train_run,
 )
+from dnncli.urls import told_all
 
 if TYPE_CHECKING:
     from dnncli.services.plan import Plan
@@ -127,7 +129,8 @@ def _train(
             if _is_finished(group.run(seed), asked):
                 found[seed] = _result_of(group.run(seed))
                 continue
-            tell(f"Seed {seed}, run {number} of {len(group.seeds)}: {group.run(seed).path}.")
+            folder = told_all(group.run(seed).path)
+            tell(f"Seed {seed}, run {number} of {len(group.seeds)}: {folder}.")
             found[seed] = train_run(
                 group.settings(seed),
                 {key: value for key, value in asked.items() if key == "fit.epochs"},
@@ -240,7 +243,7 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any], seeds: Sequence[int]) -
             f"--seeds: {path} was begun with {', '.join(map(str, before))}. Left out now: "
             f"{', '.join(map(str, lost))}. Leave --seeds out, or name all of them and new ones."
         )
-    saved = saved_config(path / "config.toml", asked)
+    saved = at_hand(saved_config(path / "config.toml", asked))
     check_asked(saved, merged, asked, path=path)
     epochs = merged.fit.epochs if "fit.epochs" in asked else saved.fit.epochs
     config = replace(

@@ -12,6 +12,7 @@ from dnncli.data.masks import row_pixel_counts
 from dnncli.data.split import assign_splits, group_names, write_split
 from dnncli.errors import DataError
 from dnncli.results import Progress, no_progress
+from dnncli.services.places import takes_urls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class SplitReport:
     problems: tuple[Problem, ...]
 
 
+@takes_urls
 def split(
     data: Path | str,
     *,

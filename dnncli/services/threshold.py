@@ -15,11 +15,13 @@ from dnncli.metrics.thresholds import Share
 from dnncli.predictions import Predictions
 from dnncli.registry import unknown
 from dnncli.services.option_problems import word_problems
+from dnncli.services.places import takes_urls
 from dnncli.services.threshold_choice import choose, option_problems
 from dnncli.threshold_checks import SCHEMA
 from dnncli.thresholds import Source, Thresholds, write_thresholds
 
 
+@takes_urls
 def threshold(
     predictions: str | Path,
     *,

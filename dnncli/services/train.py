@@ -16,6 +16,8 @@ from dnncli.errors import ConfigError, DataError, DnncliError, Interrupted, Mode
 from dnncli.registry import unknown
 from dnncli.results import Progress, no_progress, plain, write_text
 from dnncli.rundir import RunDir
+from dnncli.services.places import BACKUP_SECONDS, at_hand, borrowed, localized
+from dnncli.urls import told_all
 
 if TYPE_CHECKING:
     from dnncli.services.budget import Budget
@@ -130,8 +132,27 @@ def train(
         ConfigError, DataError, ModelError: what is wrong, and what to do.
         Interrupted: after Ctrl-C, with what was finished saved.
     """
-    merged, asked = load_config(data, file=config, settings=settings, options=options)
-    _check_target(merged, asked)
+    note = getattr(listener, "note", None)
+    with borrowed(progress=progress, every=BACKUP_SECONDS, note=note) as place:
+        file = place(config, "file")
+        merged, asked = load_config(data, file=file, settings=settings, options=options)
+        _check_target(merged, asked)
+        merged = localized(merged, place)
+        how: dict[str, Any] = {"seeds": seeds, "resume": resume, "dry_run": dry_run}
+        return told_all(_train(merged, asked, **how, progress=progress, listener=listener))
+
+
+def _train(
+    merged: TrainConfig,
+    asked: dict[str, Any],
+    *,
+    seeds: Sequence[int],
+    resume: bool,
+    dry_run: bool,
+    progress: Progress,
+    listener: Any,
+) -> "TrainResult | SeedsResult | dict[str, Any]":
+    """`train` with settings that are merged and name nothing remote."""
     if resume and not merged.run.out:
         newest = rundir.newest_unfinished(Path(merged.data.path), seeds=bool(seeds))
         merged = replace(merged, run=replace(merged.run, out=str(newest)))
@@ -243,7 +264,7 @@ def _resumed(merged: TrainConfig, asked: dict[str, Any]) -> tuple[RunDir, TrainC
     path = merged.data.path
     run = RunDir(Path(merged.run.out))
     before = run.read()
-    saved = saved_config(run.config, asked)
+    saved = at_hand(saved_config(run.config, asked))
     check_asked(saved, merged, asked, path=run.path)
     epochs = merged.fit.epochs if "fit.epochs" in asked else saved.fit.epochs
     if before.get("state") == "done" and (epochs or 0) <= (saved.fit.epochs or 0):
