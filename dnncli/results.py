@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,6 +102,15 @@ def filled(path: Path, *, last: str) -> Iterator[Path]:
         yield hidden
         for file in sorted(hidden.iterdir(), key=lambda file: file.name == last):
             file.replace(path / file.name)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left unfinished in a folder in which nobody else is writing."""
+    for entry in folder.glob(f"{UNFINISHED}*"):
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 def is_empty(path: Path) -> bool:
