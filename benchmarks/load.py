@@ -1,7 +1,7 @@
 """Evaluations at the limit: a million rows of a thousand classes, and eight at once.
 
-`python benchmarks/load.py --rows 1000000 --classes 1000 --at-once 8` prints seconds and peak memory of
-the processes that did it, and whether their numbers agree.
+`python benchmarks/load.py --rows 1000000 --classes 1000 --at-once 8` prints seconds and peak
+memory of the processes that did it, and whether their numbers agree.
 """
 
 import argparse

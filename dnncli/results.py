@@ -99,7 +99,12 @@ def filled(path: Path, *, last: str) -> Iterator[Path]:
     path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path) as name:
         hidden = Path(name)
-        yield hidden
+        try:
+            yield hidden
+        except OSError as error:
+            if error.filename and Path(error.filename).parent == hidden:
+                error.filename = str(path / Path(error.filename).name)
+            raise
         for file in sorted(hidden.iterdir(), key=lambda file: file.name == last):
             file.replace(path / file.name)
 

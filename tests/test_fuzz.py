@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dnncli.data.arrays import read_arrays
+from dnncli.data.detect import open_dataset
 from dnncli.data.header import look
 from dnncli.data.maps import open_maps
 from dnncli.errors import DataError
@@ -118,3 +119,9 @@ def test_a_damaged_avif_is_named():
     place = data.index(b"mdat") + 4
     seen = look(data[:place] + bytes(len(data) - place))
     assert "damaged AVIF" in seen.problem
+
+
+def test_a_path_that_no_file_can_have_is_named(tmp_path):
+    (tmp_path / "m.csv").write_bytes(b"path,label\na\0b.png,x\nc.png,y\n")
+    with pytest.raises(DataError, match="no name that a file can have"):
+        open_dataset(tmp_path / "m.csv")

@@ -85,6 +85,8 @@ def _look_at(path: str, max_pixels: int) -> tuple[Look, bytes]:
     except FileNotFoundError:
         is_link = Path(path).is_symlink()
         return Look(problem="a link to nothing." if is_link else "no such file."), b""
+    except ValueError:  # a NUL, or half of a character
+        return Look(problem="is no name that a file can have."), b""
     except OSError as error:
         return Look(problem=f"cannot be opened: {error.strerror}."), b""
     return look(data, max_pixels=max_pixels), digest(data)
