@@ -248,8 +248,6 @@ def faults(folder: Path, *, few: bool) -> dict:
         if not few:
             kinds.append((f"pictures {name}, cached", (code,), nothing))
     if not few:
-        large = ("--image-size=8192", "--batch-size=full")
-        kinds.append(("a batch that is too large", large, limited(resource.RLIMIT_AS, 2**33)))
         backwards = partial(setattr, time, "time", lambda: next(clock))
         kinds.append(("clock backwards", (), backwards))
     lost = [fault(folder, name, *more, before=before) for name, more, before in kinds]
