@@ -6,6 +6,8 @@ Archives come from strangers: a file of a few kilobytes can declare terabytes.
 import math
 import os
 import re
+import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -13,11 +15,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 # What the standard library raises for damaged, encrypted or unknown archives.
 BROKEN = (
     *(zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, KeyError),
     *(NotImplementedError, RuntimeError, OverflowError, MemoryError),
+    *(tokenize.TokenError, SyntaxError, TypeError, SystemError),  # of the headers of arrays
 )
 
 _SHARE = 0.5  # of the free memory that one file may fill: its numbers are copied once on the way
@@ -81,6 +85,19 @@ def npy_problem(file: BinaryIO, size: int) -> str:
     if dtype.hasobject or needed <= there:
         return ""
     return f"its header declares {needed:,} bytes of numbers {shape}, and {there:,} are there"
+
+
+def sound_text(array: NDArray) -> NDArray:
+    """`array`, if it is no text or text that Python can hold.
+
+    Raises:
+        ValueError: if it holds numbers that are no characters.
+    """
+    if array.dtype.kind == "U" and array.size:
+        codes = np.ascontiguousarray(array).view(array.dtype.byteorder + "u4")
+        if codes.max() > sys.maxunicode:
+            raise ValueError("it holds text of characters that do not exist")
+    return array
 
 
 def npz_problem(path: Path, names: Iterable[str] | None = None) -> str:

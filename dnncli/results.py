@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -100,9 +101,23 @@ def filled(path: Path, *, last: str) -> Iterator[Path]:
     path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path) as name:
         hidden = Path(name)
-        yield hidden
+        try:
+            yield hidden
+        except OSError as error:
+            if error.filename and Path(error.filename).parent == hidden:
+                error.filename = str(path / Path(error.filename).name)
+            raise
         for file in sorted(hidden.iterdir(), key=lambda file: file.name == last):
             file.replace(path / file.name)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left unfinished in a folder in which nobody else is writing."""
+    for entry in folder.glob(f"{UNFINISHED}*"):
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 def is_empty(path: Path) -> bool:

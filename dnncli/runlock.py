@@ -73,7 +73,7 @@ def _locked(path: Path) -> BinaryIO:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
         except FileNotFoundError:  # another process has just removed the folder it had made
             continue
         try:
@@ -81,14 +81,23 @@ def _locked(path: Path) -> BinaryIO:
                 raise _taken(path)
             # Its holder may have removed it meanwhile: a lock on a file without a name is none.
             if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                file.truncate()
-                file.write(json.dumps(_self()).encode())
-                file.flush()
+                _sign(file, path)
                 return file
         except BaseException:
             file.close()
             raise
         file.close()
+
+
+def _sign(file: BinaryIO, path: Path) -> None:
+    """Write this process into a file that it has locked; without the file if that fails."""
+    try:
+        file.truncate()
+        file.write(json.dumps(_self()).encode())
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
+        raise
 
 
 def _take(file: BinaryIO) -> bool:

@@ -67,10 +67,32 @@ def test_unfinished_runs_of_several_seeds_are_found_as_one_folder(here):
     assert rundir.newest_unfinished(data, seeds=True).name == "begun"
 
 
-def test_a_list_of_seeds_that_cannot_be_read_is_named(here):
-    (here / "seeds.json").write_text("[]")
-    with pytest.raises(ModelError, match=r"seeds\.json: cannot be read \(it lists no seeds\)"):
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[]", "it is no JSON object"),
+        ("{}", "it lists no seeds"),
+        ('{"seeds": ["../x"]}', "it lists no seeds"),
+    ],
+)
+def test_a_list_of_seeds_that_cannot_be_read_is_named(here, text, why):
+    (here / "seeds.json").write_text(text)
+    with pytest.raises(ModelError, match=rf"seeds\.json: cannot be read \({why}\)"):
         rundir.lacking_seeds(here)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"data": 3}', '{"data": null}'])
+def test_a_run_that_names_no_data_set_says_so(here, text):
+    (here / "run.json").write_text(text)
+    with pytest.raises(ModelError, match="names no data set"):
+        RunDir(here).trained_on()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"path": "x"}', "[" * 100_000])
+def test_a_damaged_description_of_the_data_is_named(here, text):
+    (here / "data.json").write_text(text)
+    with pytest.raises(ModelError, match=r"data\.json: cannot be read"):
+        RunDir(here).read_data()
 
 
 def test_what_a_killed_start_left_makes_no_folder_taken(here):

@@ -143,3 +143,26 @@ def test_many_processes_at_once_never_share_a_lock(tmp_path):
     outputs = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4
     assert sum(int(text) for text in outputs) >= 300
+
+
+def test_a_full_disk_leaves_no_lock_and_no_folder_behind(tmp_path):
+    script = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from dnncli import runlock\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "try:\n"
+        "    with runlock.held(Path(sys.argv[1])):\n"
+        "        pass\n"
+        "except OSError as error:\n"
+        "    print(error.filename)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    assert done.stdout.strip() == str(tmp_path / "run" / LOCK)
+    assert not (tmp_path / "run").exists()

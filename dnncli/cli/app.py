@@ -63,4 +63,9 @@ def _root(
 
 def main() -> None:
     """Entry point of the `dnncli` script."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        # Help and tables end so, with code 1, where `dnncli ... | head` has seen enough.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise

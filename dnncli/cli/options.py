@@ -55,6 +55,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         output.configure(quiet=quiet)
         try:
             function(*args, **kwargs)
+            sys.stdout.flush()  # here, where a pipe that nobody reads any more is no error
         except DnncliError as error:
             if debug:
                 traceback.print_exc()

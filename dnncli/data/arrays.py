@@ -111,8 +111,8 @@ def _folder(path: Path) -> _LOADERS:
 def _npy(file: Path) -> NDArray:
     """A memory-mapped `.npy` file; an empty array, which cannot be mapped, is loaded."""
     try:
-        return np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OverflowError):
+        return archives.sound_text(np.load(file, mmap_mode="r", allow_pickle=False))
+    except archives.BROKEN:
         return _loaded(partial(_read, file), str(file))
 
 
@@ -120,7 +120,7 @@ def _read(file: Path) -> NDArray:
     with file.open("rb") as opened:
         if problem := archives.npy_problem(opened, file.stat().st_size):
             raise ValueError(problem)
-    return np.load(file, allow_pickle=False)
+    return archives.sound_text(np.load(file, allow_pickle=False))
 
 
 def npz_arrays(path: Path) -> _LOADERS:
@@ -143,13 +143,13 @@ def _member(path: Path, info: zipfile.ZipInfo) -> NDArray:
     """One array of an `.npz`: memory-mapped if it is stored uncompressed, else loaded."""
     name = info.filename.removesuffix(".npy")
     if info.compress_type == zipfile.ZIP_STORED and (mapped := _mapped(path, info)) is not None:
-        return mapped
+        return _loaded(partial(archives.sound_text, mapped), f"{path}: {name}")
 
     def load() -> NDArray:
         if problem := archives.npz_problem(path, (info.filename,)):
             raise DataError(f"{path}: {problem}.")
         with np.load(path, allow_pickle=False) as archive:
-            return archive[name]
+            return archives.sound_text(archive[name])
 
     return _loaded(load, f"{path}: {name}")
 

@@ -53,7 +53,12 @@ def read_csv(path: Path) -> "pl.DataFrame":
         header = _header(path)
         frame = pl.read_csv(path, infer_schema=False, glob=False)
         understood = frame.columns == header
-    except (UnicodeDecodeError, csv.Error, pl.exceptions.PolarsError):
+    except (
+        UnicodeDecodeError,
+        csv.Error,
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+    ):
         understood = False
     if (
         not understood

@@ -17,10 +17,10 @@ from dnncli.data.dataset import Route
 MAX_PIXELS = 178_956_970  # the limit that Pillow takes for a decompression bomb
 HEAD = 256  # bytes from which `sniff` tells what a file is
 
-# What Pillow raises for bytes that it cannot read.
+# What Pillow raises for bytes that it cannot read; RuntimeError comes from its AVIF decoder.
 PILLOW_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError),
-    *(struct.error, zlib.error, ArithmeticError, NotImplementedError),
+    *(struct.error, zlib.error, ArithmeticError, RuntimeError, MemoryError),
 )
 
 # One plugin class each: `Image.open` would also start Ghostscript or read a text as a picture.

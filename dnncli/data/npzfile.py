@@ -33,7 +33,7 @@ def read_npz(path: Path, *, key: str) -> tuple["pl.DataFrame", str]:
         if problem := archives.npz_problem(path):
             raise DataError(f"{path}: {problem}.")
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            arrays = {name: archives.sound_text(file[name]) for name in file.files}
         return _frame(path, arrays), str(arrays.get(key, "{}"))
     except archives.BROKEN as error:
         raise DataError(

@@ -109,6 +109,8 @@ def _look_at(path: str, max_pixels: int) -> tuple[Look, bytes]:
     except FileNotFoundError:
         is_link = Path(path).is_symlink()
         return Look(problem="a link to nothing." if is_link else "no such file."), b""
+    except ValueError:  # a NUL, or half of a character
+        return Look(problem="is no name that a file can have."), b""
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket
             return Look(problem="not a regular file."), b""

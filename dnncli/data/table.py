@@ -117,7 +117,7 @@ def _from_parquet(path: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]], S
             if not dtype.is_nested() and dtype != pl.Binary
         ]
         text = frame.select(pl.col(plain).cast(pl.String).fill_null(""))
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise DataError(f"{path}: cannot be read as Parquet text columns: {error}") from error
     return tuple(text.columns), text.rows(), range(1, len(text) + 1)
 

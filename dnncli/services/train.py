@@ -14,7 +14,7 @@ from dnncli import recipes, rundir, runlock, trust
 from dnncli.config import TrainConfig
 from dnncli.errors import ConfigError, DataError, DnncliError, Interrupted, ModelError
 from dnncli.registry import unknown
-from dnncli.results import Progress, no_progress, plain, write_text
+from dnncli.results import Progress, no_progress, plain, sweep, write_text
 from dnncli.rundir import RunDir
 from dnncli.services.places import BACKUP_SECONDS, at_hand, borrowed, localized
 from dnncli.urls import told_all
@@ -242,6 +242,8 @@ def _go_on(
     from dnncli.services.plan import make_plan
 
     run, merged = _resumed(merged, asked)
+    for folder in (run.path, run.backup.parent, run.path / run.SNAPSHOTS):
+        sweep(folder)
     split = run.split if run.split.exists() else None
     plan = make_plan(merged, split=split, progress=progress)
     check_same_data(run.read_data(), plan, path=run.path)

@@ -1,6 +1,7 @@
 """The command line as a whole: fast, quiet, and helpful about typos."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -106,3 +107,14 @@ def test_every_call_of_the_package_exists():
 def test_the_package_itself_imports_nothing_slow():
     program = f"import sys, dnncli; sys.exit(any(m in sys.modules for m in {SLOW_MODULES!r}))"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["models", "--json"], ["train", "--help"]])
+def test_a_pipe_that_nobody_reads_is_no_error(arguments):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "dnncli", *arguments], stdout=write, stderr=subprocess.PIPE
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
