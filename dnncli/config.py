@@ -30,6 +30,7 @@ Overlap = Annotated[float, Field(ge=0, le=0.9)]
 Annotators = Literal["majority", "at-least", "staple", "mean"]
 Attention = Literal["none", "se", "eca", "cbam"]
 ClassWeight = str | dict[str, NonNegative]
+Backend = Literal["auto", "tensorflow", "jax"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Monitor = Literal["auto", "f", "accuracy", "loss", "precision-at-recall"]
 
@@ -159,6 +160,7 @@ class RunConfig(Config):
 
     out: str = ""  # the run folder; empty: runs/<data>-<model>[-2, -3 ...]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # every random choice follows from it
+    backend: Backend = "auto"  # under Keras; auto: KERAS_BACKEND of the environment, or tensorflow
     precision: Precision = "float32"  # of the layers' arithmetic; auto: as the processor has it
     deterministic: bool = False  # the same bits every time, at some cost in speed
     tensorboard: bool = True  # write logs for TensorBoard
@@ -215,6 +217,7 @@ FLAGS = {
     "confidence": "regime.confidence",
     "beta": "regime.beta",
     "seed": "run.seed",
+    "backend": "run.backend",
     "precision": "run.precision",
     "deterministic": "run.deterministic",
     "out": "run.out",

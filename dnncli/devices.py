@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dnncli import backends
+
 _BFLOAT16 = {"avx512_bf16", "amx_bf16"}  # of the flags of a processor
 
 
 _CPUINFO = Path("/proc/cpuinfo")
+_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
 
 def _flags(cpuinfo: Path) -> set[str]:
@@ -36,18 +39,31 @@ def needs_onednn(cpuinfo: Path = _CPUINFO) -> bool:
     return "avx2" in flags and "avx512_vnni" not in flags
 
 
-def load_tensorflow() -> None:
-    """Import TensorFlow and Keras without TensorFlow's start-up lines.
+def load_tensorflow(backend: str = "auto") -> None:
+    """Import TensorFlow, which reads and prepares the pictures, and Keras on its backend.
 
-    They come from C++ before any log level is read, so the stream itself is turned off meanwhile.
-    Set TF_CPP_MIN_LOG_LEVEL to see them. Sets TF_ENABLE_ONEDNN_OPTS, unless it is set, to use
-    oneDNN where it is quicker.
+    Without TensorFlow's start-up lines: they come from C++ before any log level is read, so the
+    stream itself is turned off meanwhile. Set TF_CPP_MIN_LOG_LEVEL to see them. Sets
+    TF_ENABLE_ONEDNN_OPTS, unless it is set, to use oneDNN where it is quicker.
+
+    Args:
+        backend: tensorflow, jax or auto: see `backends.choose`.
+
+    Raises:
+        ConfigError: if Keras cannot have that backend.
     """
+    name = backends.choose(backend)
+    os.environ[backends.VARIABLE] = name
     if needs_onednn():  # read once, by the first operation
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    if "tensorflow" not in sys.modules and "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        _import_silently()
+    if name == "jax":
+        _prepare_jax()
+
+
+def _import_silently() -> None:
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -61,6 +77,20 @@ def load_tensorflow() -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def _prepare_jax() -> None:
+    """Let JAX count in 64 bits, as TensorFlow does, and have the graphics cards to itself."""
+    import jax
+    import tensorflow as tf
+
+    jax.config.update("jax_enable_x64", True)  # noqa: FBT003
+    if tf.config.list_physical_devices("GPU"):
+        tf.config.set_visible_devices([], "GPU")  # it would take all of their memory
+
+
+def _xla_flags() -> str:
+    return os.environ.get("XLA_FLAGS", "")
 
 
 def configure(*, seed: int, precision: str = "float32", deterministic: bool = False) -> None:
@@ -77,6 +107,9 @@ def configure(*, seed: int, precision: str = "float32", deterministic: bool = Fa
     keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
+        # XLA reads it when JAX computes for the first time; only graphics cards need it.
+        if keras.backend.backend() == "jax" and _DETERMINISTIC not in _xla_flags():
+            os.environ["XLA_FLAGS"] = f"{_xla_flags()} {_DETERMINISTIC}".strip()
     keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
 
 
@@ -93,7 +126,7 @@ def cores() -> int:
 
 
 def describe() -> dict[str, Any]:
-    """Versions and devices, for run.json."""
+    """Versions, backend and devices, for run.json."""
     import platform
 
     import keras
@@ -102,17 +135,38 @@ def describe() -> dict[str, Any]:
 
     from dnncli import __version__
 
-    return {
-        "versions": {
-            "dnncli": __version__,
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-            "numpy": np.__version__,
-        },
-        "device": {
-            "platform": platform.platform(),
-            "cores": cores(),
-            "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
-        },
+    backend = keras.backend.backend()
+    versions = {
+        "dnncli": __version__,
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "numpy": np.__version__,
     }
+    cards = [device.name for device in tf.config.list_physical_devices("GPU")]
+    if backend == "jax":
+        import jax
+
+        versions["jax"] = jax.__version__
+        cards = [str(device) for device in jax.devices() if device.platform != "cpu"]
+    return {
+        "versions": versions,
+        "backend": backend,
+        "device": {"platform": platform.platform(), "cores": cores(), "gpus": cards},
+    }
+
+
+def remarks() -> list[str]:
+    """What the user should know of the backend on this machine."""
+    import keras
+
+    if keras.backend.backend() != "jax":
+        return []
+    import jax
+
+    if jax.default_backend() != "cpu":
+        return []
+    return [
+        "JAX on a processor trains convolutions several times slower than TensorFlow does; on "
+        "graphics cards it is the quick one (docs/backends.md)."
+    ]

@@ -141,6 +141,10 @@ def train(
         str | None,
         typer.Option(help="float32, bfloat16, float16 or auto."),
     ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="tensorflow or jax, under Keras."),
+    ] = None,
 ) -> None:
     """Train a network on a data set.
 
@@ -199,6 +203,7 @@ def train(
             confidence=confidence,
             beta=beta,
             precision=precision,
+            backend=backend,
         )
     if as_json:
         output.show_json(result)

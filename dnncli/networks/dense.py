@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dnncli import registry
 from dnncli.config import ModelConfig
 from dnncli.errors import ConfigError
+from dnncli.networks.draws import drawn_alike
 from dnncli.networks.network import (
     Network,
     call_part,
@@ -55,6 +56,7 @@ def preset_of(
     )
 
 
+@drawn_alike()
 def build_dense(
     model: ModelConfig,
     *,

@@ -45,9 +45,11 @@ class Pass:
 
 @contextmanager
 def watched(
-    layers: "Iterable[keras.Layer]", see: Callable[["keras.Layer", Any, Any], None]
+    layers: "Iterable[keras.Layer]", see: Callable[["keras.Layer", Any, Any], Any]
 ) -> Iterator[None]:
     """Inside the block, `see(layer, its first input, its output)` is told of every call.
+
+    What it returns, unless None, takes the place of the output.
 
     Keras offers no such hook; a model cut at the layer would do for a flat one, not for the layers
     of a model inside a model.
@@ -57,8 +59,8 @@ def watched(
     def wrapped(layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
         def told(*args: Any, **kwargs: Any) -> Any:
             output = call(*args, **kwargs)
-            see(layer, args[0] if args else None, output)
-            return output
+            instead = see(layer, args[0] if args else None, output)
+            return output if instead is None else instead
 
         return told
 
@@ -168,12 +170,33 @@ def look(model: "keras.Model", picture: NDArray[np.float32], *, layer: str, choo
     Raises:
         ModelError: if the layer does not exist, or its output has no places.
     """
+    import keras
+
+    features = find_layer(model, layer)
+    answers = [each for each in flat_layers(model) if _gives_answer(each)]
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    run = _run_tensorflow if on_tensorflow else _run_jax
+    probs, target, maps, gradient = run(model, picture, features, answers, choose)
+    if gradient is None:
+        raise ModelError(f"layer '{layer}': the answer does not depend on it. Name another.")
+    return Pass(
+        probs=probs,
+        target=target,
+        maps=np.asarray(maps, np.float32)[0],
+        gradient=np.asarray(gradient, np.float32)[0],
+    )
+
+
+_Found = tuple[NDArray[np.float32], Target, Any, Any]  # probabilities, target, maps, gradient
+
+
+def _run_tensorflow(
+    model: Any, picture: NDArray[np.float32], features: Any, answers: list[Any], choose: Choose
+) -> _Found:
     import tensorflow as tf
 
     logits: list[Any] = []
     maps: list[Any] = []
-    features = find_layer(model, layer)
-    answers = [each for each in flat_layers(model) if _gives_answer(each)]
 
     def keep(seen: "keras.Layer", given: Any, output: Any) -> None:
         if seen is features:
@@ -184,39 +207,79 @@ def look(model: "keras.Model", picture: NDArray[np.float32], *, layer: str, choo
 
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         with watched([features, *answers], keep):
-            probs = model(picture[None], training=False)
-        target = choose(probs[0].numpy())
-        # Networks whose answer is the mean of several maps have one logit for each.
-        score = tf.add_n([_score(value, target) for value in logits]) / max(1, len(logits))
+            probs = model(picture[None], training=False)[0].numpy()
+        target = choose(probs)
+        score = _score(logits, target)
+    _check_maps(features, maps)
+    gradient = tape.gradient(score, maps[-1])
+    gradient = None if gradient is None else tf.cast(gradient, tf.float32)
+    return probs, target, tf.cast(maps[-1], tf.float32), gradient
+
+
+def _run_jax(
+    model: Any, picture: NDArray[np.float32], features: Any, answers: list[Any], choose: Choose
+) -> _Found:
+    """As on TensorFlow; the gradient is that by a change added to what the layer gives."""
+    import jax
+
+    maps: list[Any] = []
+    told: list[Any] = []
+
+    def keep(seen: "keras.Layer", _: Any, output: Any) -> None:
+        told.append(seen)
+        if seen is features:
+            maps.append(output)
+
+    with watched([features, *answers], keep):
+        probs = np.asarray(model(picture[None], training=False)[0])
+    _check_maps(features, maps)
+    target = choose(probs)
+    if not any(seen in answers for seen in told[told.index(features) + 1 :]):
+        return probs, target, maps[-1], None
+
+    def score(change: Any) -> Any:
+        logits: list[Any] = []
+
+        def add(seen: "keras.Layer", given: Any, output: Any) -> Any:
+            if seen in answers:
+                logits.append(given)
+            return output + change if seen is features else None
+
+        with watched([features, *answers], add):
+            model(picture[None], training=False)
+        return _score(logits, target)
+
+    return probs, target, maps[-1], jax.grad(score)(0 * maps[-1])
+
+
+def _check_maps(layer: "keras.Layer", maps: list[Any]) -> None:
+    """Raise ModelError if what the layer gave has no places."""
     shape = tuple(getattr(maps[-1], "shape", ())) if maps else ()
     if len(shape) != 4:
         raise ModelError(
-            f"layer '{layer}': gives {'x'.join(map(str, shape[1:]))} values, not maps of places. "
-            "Name a convolution, or what follows it."
+            f"layer '{layer.name}': gives {'x'.join(map(str, shape[1:]))} values, not maps of "
+            "places. Name a convolution, or what follows it."
         )
-    gradient = tape.gradient(score, maps[-1])
-    if gradient is None:
-        raise ModelError(f"layer '{layer}': the answer does not depend on it. Name another.")
-    return Pass(
-        probs=probs[0].numpy(),
-        target=target,
-        maps=tf.cast(maps[-1], tf.float32)[0].numpy(),
-        gradient=tf.cast(gradient, tf.float32)[0].numpy(),
-    )
 
 
 def _gives_answer(layer: "keras.Layer") -> bool:
     return layer.name.endswith(ANSWER) and type(layer).__name__ in ("Softmax", "Activation")
 
 
-def _score(logits: Any, target: Target) -> Any:
-    """The target's logit of a batch of one, summed over its pixels."""
-    import tensorflow as tf
+def _score(logits: list[Any], target: Target) -> Any:
+    """The target's logit of a batch of one, summed over its pixels.
 
-    chosen = logits[0, ..., target.class_index]
-    if target.pixels is None:
-        return chosen
-    return tf.reduce_sum(tf.boolean_mask(chosen, target.pixels))
+    Networks whose answer is the mean of several maps have one logit for each.
+    """
+    from keras import ops
+
+    total: Any = 0.0
+    for value in logits:
+        chosen = ops.cast(value, "float32")[0, ..., target.class_index]
+        if target.pixels is not None:
+            chosen = ops.sum(ops.where(target.pixels, chosen, 0.0))
+        total += chosen
+    return total / max(1, len(logits))
 
 
 def grad_cam(seen: Pass) -> NDArray[np.float32]:

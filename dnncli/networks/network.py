@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dnncli import registry
 from dnncli.config import ModelConfig
 from dnncli.errors import ConfigError, ModelError
+from dnncli.networks.draws import drawn_alike
 
 if TYPE_CHECKING:
     import keras
@@ -83,6 +84,7 @@ def check_model(model: ModelConfig, *, task: str = "classify") -> ModelConfig:
     return replace(model, name=name, kernel_initializer=initializer)
 
 
+@drawn_alike()
 def build_network(
     model: ModelConfig,
     *,

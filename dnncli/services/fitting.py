@@ -109,6 +109,8 @@ def prepare(
 
 def ready(plan: Plan, fit: Fit, budget: Budget | None) -> tuple[Plan, Fit]:
     """Check what will be trained, fit it into the time there is, and tell the plan."""
+    for note in devices.remarks():
+        fit.listener.note(note)
     fit.check()
     fit = within(budget, fit)
     plan = replace(plan, config=fit.config)

@@ -232,21 +232,20 @@ def as_predictions(
 
 
 def forward(model: Any) -> Any:
-    """The model as one graph: (B, H, W, c) pictures -> (B, C) probabilities."""
-    import tensorflow as tf
+    """The model compiled: (B, H, W, c) pictures -> (B, C) probabilities."""
+    from dnncli.networks.calls import compiled
 
-    return tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    return compiled(model)
 
 
 def forward_views(model: Any, wanted: Sequence[View]) -> Any:
-    """The model as one graph: (B, H, W, c) pictures -> (B, V, C) probabilities of every view."""
+    """The model compiled: (B, H, W, c) pictures -> (B, V, C) probabilities of every view."""
     import tensorflow as tf
 
-    def call(images: Any) -> Any:
-        seen = [model(apply(view, images), training=False) for view in wanted]
-        return tf.stack(seen, axis=1)
+    from dnncli.networks.calls import compiled
 
-    return tf.function(call, reduce_retracing=True)
+    call = compiled(model)
+    return lambda images: tf.stack([call(apply(view, images)) for view in wanted], axis=1)
 
 
 def run_model(
@@ -282,7 +281,7 @@ def run_batches(
     done = 0
     try:
         for images in pipeline.ordered(loader, rows, batch_size=batch_size):
-            found = call(images).numpy()
+            found = np.asarray(call(images))
             done += len(found)
             progress("Predicting", done, len(rows))
             yield found

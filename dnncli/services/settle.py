@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
-from dnncli import devices, registry
-from dnncli.config import STEADY_SCHEDULES, Precision, Resize, TrainConfig
+from dnncli import backends, devices, registry
+from dnncli.config import STEADY_SCHEDULES, Backend, Precision, Resize, TrainConfig
 from dnncli.data.dataset import Task
 from dnncli.errors import ConfigError
 from dnncli.services import regime
@@ -30,6 +31,8 @@ def settle(config: TrainConfig, task: Task) -> TrainConfig:
     if config.run.precision == "auto":  # settled here, so that a resumed run keeps it
         precision: Precision = "bfloat16" if devices.has_bfloat16() else "float32"
         config = replace(config, run=replace(config.run, precision=precision))
+    backend = cast(Backend, backends.choose(config.run.backend))
+    config = replace(config, run=replace(config.run, backend=backend))
     resize, policy, smoothing = _OF_CLASSES if task == "classify" else _OF_PIXELS
     data, augment, loss = config.data, config.augment, config.loss
     if data.resize == "auto":

@@ -357,7 +357,7 @@ def _execute(
     """Everything that needs Keras: the run folder is made only once all of it was checked."""
     from dnncli import devices
 
-    devices.load_tensorflow()
+    devices.load_tensorflow(plan.config.run.backend)
     from dnncli.services import faults, fitting, outcome
 
     settings = plan.config.run

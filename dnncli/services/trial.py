@@ -36,7 +36,7 @@ def build_parts(plan: "Plan") -> None:
     Raises:
         ConfigError, ModelError: what is wrong with an option, and what is allowed.
     """
-    devices.load_tensorflow()
+    devices.load_tensorflow(plan.config.run.backend)
     from dnncli.optimizers import build_optimizer
     from dnncli.rate_factors import check_multipliers
 

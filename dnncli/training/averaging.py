@@ -44,7 +44,8 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     weights = backup.values([weight for weight, _ in pairs])
     try:
         for weight, average in pairs:
-            weight.assign(average)
+            # A copy: JAX would let both share one array, and give it away with the weight.
+            weight.assign(keras.ops.copy(average))
         yield
     finally:
         for (weight, _), value in zip(pairs, weights, strict=True):

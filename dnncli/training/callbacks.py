@@ -223,8 +223,13 @@ class Keeper(keras.callbacks.Callback):
             return ties > self.state.best_ties
         return loss is not None and best_loss is not None and loss < best_loss
 
-    def save(self) -> None:
-        """Write history, backup and both models; the next save waits in proportion to its cost."""
+    def save(self, *, goes_on: bool = True) -> None:
+        """Write history, backup and both models; the next save waits in proportion to its cost.
+
+        Args:
+            goes_on: the network is trained or used after this, so it keeps its variables. After an
+                error on JAX they may be gone.
+        """
         if self.snapshot is None:
             return
         begin = time.monotonic()
@@ -236,24 +241,24 @@ class Keeper(keras.callbacks.Callback):
             optimizer=self.snapshot.optimizer,
             best=self.best,
         )
-        self.write_models()
+        self.write_models(goes_on=goes_on)
         end = time.monotonic()
         pause = (end - begin) / _SAVE_SHARE if self.backup_seconds is None else self.backup_seconds
         self.next_save = end + pause
 
-    def write_models(self) -> None:
+    def write_models(self, *, goes_on: bool = True) -> None:
         """Write best.keras and last.keras; without a finished epoch, both as the network is now."""
-        now = backup.values(self.model.variables)
-        last = self.snapshot.averaged if self.snapshot else now
-        self._write({self.run.best: self.best_or_last, self.run.last: last})
+        last = self.snapshot.averaged if self.snapshot else backup.values(self.model.variables)
+        self._write({self.run.best: self.best_or_last, self.run.last: last}, goes_on=goes_on)
 
-    def _write(self, models: Mapping[Path, list[NDArray]]) -> None:
-        """Write model files with these variables; the network keeps those that it has."""
-        now = backup.values(self.model.variables)
+    def _write(self, models: Mapping[Path, list[NDArray]], *, goes_on: bool = True) -> None:
+        """Write model files with these variables; the network keeps its own if it goes on."""
+        now = backup.values(self.model.variables) if goes_on else None
         for path, variables in models.items():
             backup.assign(self.model.variables, variables, what="network")
             self.write_model(path)
-        backup.assign(self.model.variables, now, what="network")
+        if now is not None:
+            backup.assign(self.model.variables, now, what="network")
 
 
 def write_history(run: RunDir, history: list[dict[str, float]]) -> None:

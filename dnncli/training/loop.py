@@ -159,7 +159,7 @@ class Fit:
                 state.finished = "ready weights as they are"
                 keeper.write_models()
         except BaseException as error:
-            keeper.save()
+            keeper.save(goes_on=False)
             if keeper.snapshot is None and isinstance(error, KeyboardInterrupt):
                 keeper.write_models()
             raise
@@ -225,7 +225,8 @@ class Fit:
             loss=self.loss(),
             metrics=self.metrics(),
             steps_per_execution=self._steps_at_once(),
-            jit_compile=False,  # XLA on a CPU makes convolutions several times slower
+            # XLA on a CPU makes convolutions several times slower; JAX is slower still without.
+            jit_compile=keras.backend.backend() == "jax",
         )
         optimizer = model.optimizer  # mixed precision may have wrapped it
         optimizer.build(model.trainable_variables)
@@ -235,6 +236,8 @@ class Fit:
         fit = self.config.fit
         if self.batches.batch_size is None or fit.callbacks or fit.validation_steps:
             return 1  # callbacks of the user's, and so many steps of validation, count steps
+        if keras.backend.backend() != "tensorflow":
+            return 1  # JAX returns to Python after each all the same
         return steps_at_once(
             self.network.training,
             batch_size=self.batches.batch_size,

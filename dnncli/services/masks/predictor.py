@@ -152,16 +152,18 @@ def views_of(card: Mapping[str, Any], count: int) -> tuple[View, ...]:
 
 
 def forward(model: Any, wanted: Sequence[View]) -> Call:
-    """The model as one graph for windows of any size: the mean over the views, brought back."""
+    """The model compiled, for windows of any size: the mean over the views, brought back."""
     import tensorflow as tf
 
     from dnncli.augmentation.views import apply
+    from dnncli.networks.calls import compiled
 
-    def mean(images: Any) -> Any:
+    call = compiled(model, any_size=True)
+
+    def mean(windows: NDArray) -> NDArray[np.float32]:
+        images = tf.constant(windows, tf.float32)
         # A flip undoes itself, so that the same view brings the answer back.
-        seen = [apply(view, model(apply(view, images), training=False)) for view in wanted]
-        return tf.add_n(seen) / len(seen) if len(seen) > 1 else seen[0]
+        seen = [apply(view, call(apply(view, images))) for view in wanted]
+        return np.asarray(tf.add_n(seen) / len(seen) if len(seen) > 1 else seen[0])
 
-    signature = tf.TensorSpec(model.inputs[0].shape, tf.float32)
-    graph = tf.function(mean, input_signature=[signature])
-    return lambda windows: graph(tf.constant(windows)).numpy()
+    return mean
