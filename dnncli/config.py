@@ -30,7 +30,6 @@ Overlap = Annotated[float, Field(ge=0, le=0.9)]
 Annotators = Literal["majority", "at-least", "staple", "mean"]
 Attention = Literal["none", "se", "eca", "cbam"]
 ClassWeight = str | dict[str, NonNegative]
-Backend = Literal["auto", "tensorflow", "jax"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Monitor = Literal["auto", "f", "accuracy", "loss", "precision-at-recall"]
 
@@ -160,7 +159,7 @@ class RunConfig(Config):
 
     out: str = ""  # the run folder; empty: runs/<data>-<model>[-2, -3 ...]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0  # every random choice follows from it
-    backend: Backend = "auto"  # under Keras; auto: KERAS_BACKEND of the environment, or tensorflow
+    backend: Literal["auto", "tensorflow", "jax"] = "auto"  # auto: KERAS_BACKEND, or tensorflow
     precision: Precision = "float32"  # of the layers' arithmetic; auto: as the processor has it
     deterministic: bool = False  # the same bits every time, at some cost in speed
     tensorboard: bool = True  # write logs for TensorBoard

@@ -16,14 +16,8 @@ from dnncli.errors import ConfigError, DnncliError, Interrupted, ModelError
 from dnncli.results import Progress, filled, no_progress, plain, write_json, write_text
 from dnncli.rundir import GROUP, RunDir, is_group, is_run, read_group
 from dnncli.services.places import at_hand
-from dnncli.services.train import (
-    TrainResult,
-    check_asked,
-    check_same_data,
-    planned,
-    saved_config,
-    train_run,
-)
+from dnncli.services.resuming import check_asked, check_same_data, saved_config
+from dnncli.services.train import TrainResult, planned, train_run
 from dnncli.urls import told_all
 
 if TYPE_CHECKING:
