@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from dnncli.data.opencv import aligned, opencv
 
-# Fill modes, as TensorFlow names them, and OpenCV's numbers for the same. "wrap" is not the same:
-# between the last column and the first TensorFlow repeats the last, OpenCV goes from one to the
-# other.
+# Fill modes, as TensorFlow names them, and OpenCV's numbers for the same. "wrap" is not among them:
+# what comes in differs between the two, by up to the whole range.
 BORDERS = {"constant": 0, "nearest": 1, "reflect": 2}
 CHANNELS = (1, 2, 3, 4)  # that OpenCV moves
 # Pixels a picture has at least: a call for each picture costs more than it saves of smaller ones.
