@@ -3,12 +3,13 @@
 import importlib.util
 import os
 import sys
-from typing import Any
+from typing import Any, Literal, get_args
 
 from dnncli.errors import ConfigError
 from dnncli.registry import suggest
 
-BACKENDS = ("tensorflow", "jax")
+Backend = Literal["tensorflow", "jax"]
+BACKENDS = get_args(Backend)
 VARIABLE = "KERAS_BACKEND"  # of the environment, read by Keras when it is first imported
 INSTALL = {"jax": "pip install 'dnncli[jax]'"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from dnncli import backends, devices, registry
-from dnncli.config import STEADY_SCHEDULES, Backend, Precision, Resize, TrainConfig
+from dnncli.config import STEADY_SCHEDULES, Precision, Resize, TrainConfig
 from dnncli.data.dataset import Task
 from dnncli.errors import ConfigError
 from dnncli.services import regime
@@ -31,7 +31,7 @@ def settle(config: TrainConfig, task: Task) -> TrainConfig:
     if config.run.precision == "auto":  # settled here, so that a resumed run keeps it
         precision: Precision = "bfloat16" if devices.has_bfloat16() else "float32"
         config = replace(config, run=replace(config.run, precision=precision))
-    backend = cast(Backend, backends.choose(config.run.backend))
+    backend = cast(backends.Backend, backends.choose(config.run.backend))
     config = replace(config, run=replace(config.run, backend=backend))
     resize, policy, smoothing = _OF_CLASSES if task == "classify" else _OF_PIXELS
     data, augment, loss = config.data, config.augment, config.loss
