@@ -161,10 +161,9 @@ def test_what_is_no_model_file_is_named(tmp_path):
         with pytest.raises(ModelError, match=r"best\.keras: no such model file"):
             read(path)
     path.write_bytes(b"not a zip")
-    with pytest.raises(ModelError, match=r"is not a whole \.keras file"):
-        read_card(path)
-    with pytest.raises(ModelError, match=r"cannot be loaded"):
-        load_model(path)
+    for read in (read_card, load_model):
+        with pytest.raises(ModelError, match=r"is not a whole \.keras file"):
+            read(path)
     save_model(build().serving, path, CARD)
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(ModelError, match=r"is not a whole \.keras file"):
@@ -183,5 +182,5 @@ def test_code_of_others_in_a_model_file_does_not_run(tmp_path):
     outputs = keras.layers.Lambda(lambda x: x * 2)(inputs)
     path = tmp_path / "model.keras"
     keras.Model(inputs, outputs).save(path)
-    with pytest.raises(ModelError, match=r"cannot be loaded"):
+    with pytest.raises(ModelError, match=r"holds code that is not Keras' own.*--allow-code"):
         load_model(path)
