@@ -176,8 +176,7 @@ def _parts(
             members = [(name, draw_of(step)) for name, step in group]
             yield _geometric(members, kind, move_masks=move_masks)
         elif kind == "tone":
-            alike = [(name, step, own(name, step)) for name, step in group]
-            yield tones(alike, value_range=value_range)
+            yield tones(list(group), value_range=value_range)
         else:
             for name, step in group:
                 yield _in_float(own(name, step))

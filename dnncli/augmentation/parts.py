@@ -32,16 +32,6 @@ def part_of(
 ) -> Part:
     options = dict(step.options)
     match step.name:
-        case "brightness":
-            layer = graph_layer(keras.layers.RandomBrightness, **options, value_range=value_range)
-            return _pixelwise(name, layer, {"added": "rgb_delta"})
-        case "contrast":
-            # A single number f means [0, f] to Keras: contrast would only ever be raised.
-            options["factor"] = both(options["factor"])
-            layer = graph_layer(keras.layers.RandomContrast, **options, value_range=value_range)
-            return _pixelwise(name, layer, {"factor": "contrast_factor"})
-        case "gain":
-            return _gain(name, both(options["factor"]), value_range)
         case "erasing":
             # A single chance p means "a chance drawn from [0, p]" to Keras.
             options["factor"] = both(options.get("factor", 1.0))
@@ -73,18 +63,6 @@ def _pixelwise(name: str, layer: Any, kept: dict[str, str]) -> Part:
         drawn = layer.get_random_transformation(images, training=True, seed=draws)
         record = {key: drawn[source] for key, source in kept.items()}
         return layer.transform_images(images, drawn), labels, named(name, record)
-
-    return part
-
-
-def _gain(name: str, factor: tuple[float, float], value_range: tuple[float, float]) -> Part:
-    """Multiplies what lies above black; Keras' RandomBrightness adds instead."""
-    black, white = value_range
-
-    def part(images: tf.Tensor, labels: tf.Tensor, draws: Draws) -> tuple:
-        drawn = draws.uniform((tf.shape(images)[0], 1, 1, 1), *factor)
-        scaled = tf.clip_by_value(black + (images - black) * drawn, black, white)
-        return scaled, labels, named(name, {"factor": drawn})
 
     return part
 

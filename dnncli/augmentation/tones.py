@@ -8,7 +8,7 @@ Shapes: B pictures of height H, width W and C channels.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import keras  # noqa: TID253
 import numpy as np
@@ -23,37 +23,77 @@ from dnncli.data.opencv import aligned, opencv
 TONES = ("brightness", "gain", "contrast")
 _VALUES = 256
 
-Draw = Callable[[tf.Tensor, Draws], tf.Tensor]  # images -> what was drawn, (B, 1, 1, 1)
+
+@dataclass(frozen=True)
+class _Tone:
+    """One such step: what it draws, and what it makes of float32 pictures."""
+
+    name: str  # in the record
+    kind: str  # one of TONES
+    recorded: str  # what the drawn amounts are called there
+    draw: Callable[[tf.Tensor, Draws], tf.Tensor]  # pictures -> amounts (B, 1, 1, 1)
+    change: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # pictures, amounts -> pictures
 
 
-def tones(members: Sequence[tuple[str, Step, Part]], *, value_range: tuple[float, float]) -> Part:
-    """One part for neighbouring steps of `TONES`: name, step and its own part, for floats, of each.
+def tones(members: Sequence[tuple[str, Step]], *, value_range: tuple[float, float]) -> Part:
+    """One part for neighbouring steps of `TONES`, given with their names; it returns float32."""
+    steps = [_tone(name, step, value_range) for name, step in members]
+    kinds = tuple(step.kind for step in steps)
 
-    Pictures become float32.
-    """
-    drawing = [(name, step.name, _draw_of(step, value_range)) for name, step, _ in members]
+    def by_table(pixels: NDArray[np.uint8], amounts: NDArray[np.floating]) -> NDArray[np.float32]:
+        return toned(pixels, kinds, amounts, value_range=value_range)
 
     def part(images: tf.Tensor, targets: tf.Tensor, draws: Draws) -> tuple:
         record: Record = {}
-        if images.dtype != tf.uint8:
-            for _, _, own in members:
-                images, targets, drawn = own(images, targets, draws)
-                record |= drawn
-            return images, targets, record
         amounts = []
-        for name, kind, draw in drawing:
-            amounts.append(tf.reshape(draw(images, draws), (-1,)))
-            record |= named(name, {_RECORDED[kind]: amounts[-1]})
-        kinds = tuple(kind for _, kind, _ in drawing)
-        changed = tf.numpy_function(
-            lambda pixels, drawn: toned(pixels, kinds, drawn, value_range=value_range),
-            [images, tf.stack(amounts)],
-            tf.float32,
-            stateful=False,
-        )
-        return tf.ensure_shape(changed, images.shape), targets, record
+        for step in steps:
+            drawn = step.draw(images, draws)
+            amounts.append(tf.reshape(drawn, (-1,)))
+            record |= named(step.name, {step.recorded: drawn})
+            if images.dtype != tf.uint8:
+                images = step.change(images, drawn)
+        if images.dtype == tf.uint8:
+            amounts = tf.stack(amounts)
+            shape = images.shape
+            images = tf.numpy_function(by_table, [images, amounts], tf.float32, stateful=False)
+            images = tf.ensure_shape(images, shape)
+        return images, targets, record
 
     return part
+
+
+def _tone(name: str, step: Step, value_range: tuple[float, float]) -> _Tone:
+    factor = step.options["factor"]
+    if step.name == "gain":
+        return _gain(name, both(factor), value_range)
+    if step.name == "brightness":
+        kind, source, recorded = keras.layers.RandomBrightness, "rgb_delta", "added"
+    else:
+        kind, source, recorded = keras.layers.RandomContrast, "contrast_factor", "factor"
+        # A single number f means [0, f] to Keras: contrast would only ever be raised.
+        factor = both(factor)
+    layer = graph_layer(kind, factor=factor, value_range=value_range)
+
+    def draw(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+        return layer.get_random_transformation(images, training=True, seed=draws)[source]
+
+    def change(images: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+        return layer.transform_images(images, {source: drawn})
+
+    return _Tone(name, step.name, recorded, draw, change)
+
+
+def _gain(name: str, factor: tuple[float, float], value_range: tuple[float, float]) -> _Tone:
+    """Multiplies what lies above black; Keras' RandomBrightness adds instead."""
+    black, white = value_range
+
+    def draw(images: tf.Tensor, draws: Draws) -> tf.Tensor:
+        return draws.uniform((tf.shape(images)[0], 1, 1, 1), *factor)
+
+    def change(images: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+        return tf.clip_by_value(black + (images - black) * drawn, black, white)
+
+    return _Tone(name, "gain", "factor", draw, change)
 
 
 def toned(
@@ -118,26 +158,3 @@ def _shares(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     pixels = images.shape[1] * images.shape[2]
     counted = np.array(counts, np.float64).reshape(len(images), -1, _VALUES)
     return counted.transpose(0, 2, 1) / pixels
-
-
-_RECORDED = {"brightness": "added", "gain": "factor", "contrast": "factor"}
-
-
-def _draw_of(step: Step, value_range: tuple[float, float]) -> Draw:
-    """The function that draws the amounts of a step, as its own part does."""
-    factor = step.options["factor"]
-    if step.name == "gain":
-        low, high = both(factor)
-        return lambda images, draws: draws.uniform((tf.shape(images)[0], 1, 1, 1), low, high)
-    layer: Any
-    if step.name == "brightness":
-        layer, drawn = graph_layer(keras.layers.RandomBrightness, factor=factor), "rgb_delta"
-    else:
-        layer, drawn = (
-            graph_layer(keras.layers.RandomContrast, factor=both(factor)),
-            "contrast_factor",
-        )
-    layer.value_range = value_range
-    return lambda images, draws: layer.get_random_transformation(images, training=True, seed=draws)[
-        drawn
-    ]

@@ -36,24 +36,11 @@ _JUNK = frozenset(("__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini"))
 # Extensions of files that stand beside pictures and are none: left out without a word.
 _OTHER_FILES = frozenset(
     (
-        *(
-            "avi",
-            "bak",
-            "cfg",
-            "csv",
-            "db",
-            "doc",
-            "docx",
-            "gz",
-            "h5",
-            "hdf5",
-            "htm",
-            "html",
-            "ini",
-        ),
-        *("ipynb", "js", "json", "jsonl", "lock", "log", "mat", "md", "mov", "mp3", "mp4", "npy"),
-        *("npz", "parquet", "pdf", "pkl", "pt", "pth", "py", "rar", "rst", "sh", "tar", "tfrecord"),
-        *("toml", "tsv", "txt", "wav", "xls", "xlsx", "xml", "yaml", "yml", "zip", "7z"),
+        *("avi", "bak", "cfg", "csv", "db", "doc", "docx", "gz", "h5", "hdf5", "htm", "html"),
+        *("ini", "ipynb", "js", "json", "jsonl", "lock", "log", "mat", "md", "mov", "mp3"),
+        *("mp4", "npy", "npz", "parquet", "pdf", "pkl", "pt", "pth", "py", "rar", "rst", "sh"),
+        *("tar", "tfrecord", "toml", "tsv", "txt", "wav", "xls", "xlsx", "xml", "yaml", "yml"),
+        *("zip", "7z"),
     )
 )
 

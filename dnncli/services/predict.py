@@ -130,10 +130,10 @@ def _blocks(
     names = tuple(chosen.card["classes"])
     limit = rows_of_block(len(names))
     held: list[NDArray[np.float32]] = []
-    done = 0
+    done = rows = 0
     for batch in view_batches(chosen, wanted, batch_size=batch_size, progress=progress):
         held.append(batch.mean(axis=1))
-        rows = sum(map(len, held))
+        rows += len(batch)
         if rows < limit and done + rows < len(chosen.rows):
             continue
         yield Predictions(
@@ -143,7 +143,7 @@ def _blocks(
             probs=np.concatenate(held),
             metadata=metadata,
         )
-        done, held = done + rows, []
+        done, rows, held = done + rows, 0, []
 
 
 def compute(

@@ -57,7 +57,7 @@ def _filled(variables: Sequence[Any], folder: Path) -> IO[bytes] | None:
     try:
         file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed with the copies)
         for value in variables:
-            file.write(np.ascontiguousarray(value.numpy()).tobytes())
+            file.write(np.ascontiguousarray(value.numpy()).data)
         file.flush()
     except OSError:  # a full disk is no reason to stop training
         return None
