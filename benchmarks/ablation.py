@@ -14,25 +14,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import tomli_w
 import turns
 
-_FLIP = """[[step]]
-name = "flip"
-mode = "horizontal"
-[[step]]
-name = "translation"
-height_factor = 0.04
-width_factor = 0.04
-[[step]]
-name = "zoom"
-height_factor = 0.05
-[[step]]
-name = "brightness"
-factor = 0.05
-[[step]]
-name = "contrast"
-factor = 0.1
-"""
+from dnncli.augmentation.policies import LIGHT
 
 
 def variants(arrays: str, flip: str) -> dict[str, list[str]]:
@@ -64,7 +49,9 @@ def main() -> None:
     arrays = str(Path(asked.arrays).resolve())
     with tempfile.TemporaryDirectory() as folder:
         flip = Path(folder, "flip.toml")
-        flip.write_text(_FLIP, encoding="utf-8")
+        steps = [{"name": "flip", "mode": "horizontal"}]
+        steps += [{"name": step.name, **step.options} for step in LIGHT.steps]
+        flip.write_text(tomli_w.dumps({"step": steps}), encoding="utf-8")
         chosen = variants(arrays, str(flip))
         if asked.only:
             chosen = {name: chosen[name] for name in asked.only.split(",")}

@@ -40,38 +40,34 @@ def measure(model: keras.Model, *, training: Any, validation: Any | None) -> Pac
 
 
 class _Clock(keras.callbacks.Callback):
-    """Takes the time after every step, and ends the epoch once that is enough."""
+    """Takes the time after every call into the graph, and ends the epoch once that is enough."""
 
     def __init__(self) -> None:
         super().__init__()
         self.marks: list[float] = []
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        """Two steps for compiling, at least two to be timed."""
+        """Two calls for compiling, at least two to be timed."""
         self.marks.append(time.perf_counter())
-        if len(self.marks) >= 4 and self.marks[-1] - self.marks[1] > _SECONDS:
+        if len(self.marks) >= 4 and (self.steps >= _STEPS or self.seconds > _SECONDS):
             self.model.stop_training = True
 
     @property
-    def step_seconds(self) -> float:
-        """Mean of all but the first two."""
-        return (self.marks[-1] - self.marks[1]) / (len(self.marks) - 2)
+    def steps(self) -> int:
+        """Of all calls but the first two."""
+        return (len(self.marks) - 2) * self.model.steps_per_execution
+
+    @property
+    def seconds(self) -> float:
+        """What they took."""
+        return self.marks[-1] - self.marks[1]
 
 
 def _step_seconds(model: keras.Model, batches: Any) -> float:
-    if keras.backend.backend() != "tensorflow":  # whose training functions keep a state elsewhere
-        clock = _Clock()
-        model.fit(batches, steps_per_epoch=_STEPS + 2, callbacks=[clock], verbose=0)
-        return clock.step_seconds
-    model.make_train_function()
-    source = iter(batches)
-    for _ in range(2):  # the first traces the graph
-        model.train_function(source)
-    began, done = time.perf_counter(), 0
-    while done < _STEPS and (done < 2 or time.perf_counter() - began < _SECONDS):
-        model.train_function(source)
-        done += model.steps_per_execution
-    return (time.perf_counter() - began) / done
+    clock = _Clock()
+    most = (_STEPS + 2) * model.steps_per_execution
+    model.fit(batches, steps_per_epoch=most, shuffle=False, callbacks=[clock], verbose=0)
+    return clock.seconds / clock.steps
 
 
 def _pass_seconds(model: keras.Model, batches: Any | None) -> float:
